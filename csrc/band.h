@@ -1,0 +1,223 @@
+/* band.h - the part of the padded input that one work item reads.
+ *
+ * A kernel never meets an edge, a stride or a layout: it reads a band, a small
+ * copy of its input in which padding, input dilation and strides are resolved.
+ * The band of one channel is a stack of rows; tap (kd, kh, kw) of the output
+ * (od, oh, ow) of the band stands at
+ *
+ *     band_tap(kd, kh, kw) + od * plane_step + oh * row_step + ow
+ *
+ * so the outputs of a row lie side by side for every stride:
+ *
+ *     width 10, stride 1     0 1 2 3 4 5 6 7 8 9
+ *     width 10, stride 2     0 2 4 6 8 | 1 3 5 7 9        one run per phase
+ *     3 taps, dilation 100   0 1 2 | 100 101 102 | 200 201 202   one per tap
+ *
+ * The last form, "sparse", stores one slot per tap and output; it is taken on
+ * any axis where it is the shorter one.
+ */
+#ifndef CONVKIT_BAND_H
+#define CONVKIT_BAND_H
+#include <string.h>
+#include "core.h"
+#include "vec.h"
+
+static inline int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
+static inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+typedef struct band_axis {
+    int64_t outs;      /* outputs the band serves along this axis */
+    int64_t slots;     /* elements it stores (width: of one phase or tap) */
+    int64_t tap_step, out_step;
+    int sparse;
+} band_axis;
+
+typedef struct band {
+    band_axis depth, height, width;
+    int64_t runs;      /* of the width: phases or taps, `width.slots` apart */
+    int64_t row_pitch, plane_step, row_step, channel_pitch;
+} band;
+
+enum {
+    /* Elements past a row that a kernel may read, never use: its widest tile. */
+    BAND_SLACK = 16 * LANES,
+    LINE = 64 / sizeof(real)
+};
+
+static inline band_axis band_axis_of(const ck_axis *axis, int64_t outs)
+{
+    const int64_t dense = (outs - 1) * axis->stride + (axis->kernel_size - 1) * axis->dilation + 1;
+    /* outs * kernel_size cannot overflow where it is the smaller one. */
+    const int sparse = outs <= dense / axis->kernel_size && outs * axis->kernel_size < dense;
+    if (sparse)
+        return (band_axis){outs, outs * axis->kernel_size, outs, 1, 1};
+    return (band_axis){outs, dense, axis->dilation, axis->stride, 0};
+}
+
+/* The padded element that slot `slot` of an axis holds, for outputs from `first` on. */
+static inline int64_t band_padded(const band_axis *b, const ck_axis *axis, int64_t first, int64_t slot)
+{
+    if (b->sparse)
+        return (first + slot % b->outs) * axis->stride + slot / b->outs * axis->dilation;
+    return first * axis->stride + slot;
+}
+
+static inline band band_of(const ck_conv *conv, int64_t depths, int64_t rows, int64_t cols)
+{
+    const ck_axis *w = &conv->axis[2];
+    band b = {
+        .depth = band_axis_of(&conv->axis[0], depths),
+        .height = band_axis_of(&conv->axis[1], rows),
+        .width = band_axis_of(w, cols),
+    };
+    if (b.width.sparse) {
+        b.runs = w->kernel_size;
+        b.width.slots = cols;
+    } else {
+        b.runs = min64(w->stride, b.width.slots);
+        b.width.slots = ceil_div(b.width.slots, b.runs);
+    }
+    b.row_pitch = b.runs * b.width.slots;
+    b.plane_step = b.depth.out_step * b.height.slots * b.row_pitch;
+    b.row_step = b.height.out_step * b.row_pitch;
+    /* An odd number of cache lines: channels must not fall onto the same sets. */
+    b.channel_pitch =
+        (ceil_div(b.depth.slots * b.height.slots * b.row_pitch, LINE) | 1) * LINE;
+    return b;
+}
+
+/* The most output rows, at least one, whose band of one channel has at most `budget` elements. */
+static inline int64_t band_rows(const ck_conv *conv, int64_t cols, int64_t budget)
+{
+    int64_t low = 1, high = conv->axis[1].out_size;
+    while (low < high) {
+        const int64_t rows = (low + high + 1) / 2;
+        if (band_of(conv, 1, rows, cols).channel_pitch <= budget)
+            low = rows;
+        else
+            high = rows - 1;
+    }
+    return low;
+}
+
+static inline int64_t band_tap(const band *b, const ck_conv *conv, int64_t kd, int64_t kh, int64_t kw)
+{
+    const int64_t at = kw * conv->axis[2].dilation;
+    const int64_t column = b->width.sparse ? kw * b->width.slots
+                                           : at % b->runs * b->width.slots + at / b->runs;
+    return (kd * b->depth.tap_step * b->height.slots + kh * b->height.tap_step) * b->row_pitch + column;
+}
+
+/* Offsets of all taps, in the order of the weights. */
+static inline void band_taps(const band *b, const ck_conv *conv, int64_t *taps)
+{
+    for (int64_t kd = 0; kd < conv->axis[0].kernel_size; kd++)
+        for (int64_t kh = 0; kh < conv->axis[1].kernel_size; kh++)
+            for (int64_t kw = 0; kw < conv->axis[2].kernel_size; kw++)
+                *taps++ = band_tap(b, conv, kd, kh, kw);
+}
+
+/* Index into x of a padded element, CK_CONSTANT or CK_ZERO. */
+static inline int64_t band_source(const ck_axis *axis, int64_t padded)
+{
+    const int64_t spread = axis->in_size ? (axis->in_size - 1) * axis->in_dilation + 1 : 0;
+    const int64_t at = padded - axis->pad_before;
+    if (at >= 0 && at < spread) {
+        if (axis->in_dilation == 1) return at;
+        return at % axis->in_dilation ? CK_ZERO : at / axis->in_dilation;
+    }
+    const int64_t edge = at < 0 ? padded : axis->pad_before + at - spread;
+    if (edge >= axis->pad_before + axis->pad_after) return CK_ZERO; /* past the last output's reach */
+    return axis->edges ? axis->edges[edge] : CK_CONSTANT;
+}
+
+static inline void band_fill(real *to, real value, int64_t count)
+{
+    const vec v = vec_set1(value);
+    int64_t i = 0;
+    for (; i + LANES <= count; i += LANES) vec_store(to + i, v);
+    for (; i < count; i++) to[i] = value;
+}
+
+static inline void band_copy(real *to, const real *from, int64_t step, int64_t count)
+{
+    int64_t i = 0;
+    if (step == 1)
+        for (; i + LANES <= count; i += LANES) vec_store(to + i, vec_load(from + i));
+    for (; i < count; i++) to[i] = from[i * step];
+}
+
+/* Elements [begin, end) of the padded elements first, first + step, ... of a row, one by
+ * one. `row` is NULL for a row of padding or of a hole between dilated rows: all of its
+ * inside is `inside`. */
+static inline void band_edge(const ck_axis *axis, const real *row, real inside, int64_t first,
+                             int64_t step, int64_t begin, int64_t end, real *to)
+{
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t source = band_source(axis, first + i * step);
+        if (source == CK_CONSTANT)
+            to[i] = (real)axis->pad_value;
+        else if (!row)
+            to[i] = inside;
+        else
+            to[i] = source == CK_ZERO ? 0 : row[source * axis->x_stride];
+    }
+}
+
+/* All `count` of them: the inside in one go, the edges one by one. */
+static inline void band_run(const ck_axis *axis, const real *row, real inside, int64_t first,
+                            int64_t step, int64_t count, real *to)
+{
+    const int64_t spread = axis->in_size ? (axis->in_size - 1) * axis->in_dilation + 1 : 0;
+    const int64_t at = first - axis->pad_before;
+    const int64_t left = at < 0 ? min64(count, ceil_div(-at, step)) : 0;
+    const int64_t right = at < spread ? max64(left, min64(count, ceil_div(spread - at, step))) : left;
+
+    band_edge(axis, row, inside, first, step, 0, left, to);
+    if (!row)
+        band_fill(to + left, inside, right - left);
+    else if (axis->in_dilation == 1)
+        band_copy(to + left, row + (at + left * step) * axis->x_stride, step * axis->x_stride,
+                  right - left);
+    else
+        band_edge(axis, row, inside, first, step, left, right, to);
+    band_edge(axis, row, inside, first, step, right, count, to);
+}
+
+/* Row (d, h) of one channel's band. x and `to` point at the channel's start. */
+static inline void band_row(const band *b, const ck_conv *conv, const real *x,
+                            const int64_t first[3], int64_t d, int64_t h, real *to)
+{
+    const ck_axis *depth = &conv->axis[0], *height = &conv->axis[1], *width = &conv->axis[2];
+    const int64_t id = band_source(depth, band_padded(&b->depth, depth, first[0], d));
+    const int64_t ih = band_source(height, band_padded(&b->height, height, first[1], h));
+    /* np.pad's order, axis after axis: the last constant wins. */
+    const real inside = ih == CK_CONSTANT ? (real)height->pad_value
+                      : id == CK_CONSTANT ? (real)depth->pad_value : 0;
+    const real *row = id >= 0 && ih >= 0 ? x + id * depth->x_stride + ih * height->x_stride : NULL;
+
+    to += (d * b->height.slots + h) * b->row_pitch;
+    for (int64_t run = 0; run < b->runs; run++) {
+        const int64_t at = first[2] * width->stride + (b->width.sparse ? run * width->dilation : run);
+        band_run(width, row, inside, at, width->stride, b->width.slots, to + run * b->width.slots);
+    }
+}
+
+/* Fill the band of `channels` channels for the outputs from `first` on; x points at element 0
+ * of the first channel. Walks through x in the order in which it lies: a row of many channels
+ * at a time, or many rows of a channel. */
+static inline void band_pack(const band *b, const ck_conv *conv, const real *x, int64_t channels,
+                             const int64_t first[3], real *to)
+{
+    const int64_t rows = b->depth.slots * b->height.slots;
+    const int channels_last = conv->x_channel_stride < conv->axis[2].x_stride;
+    const int64_t outer = channels_last ? rows : channels, inner = channels_last ? channels : rows;
+    for (int64_t i = 0; i < outer; i++)
+        for (int64_t j = 0; j < inner; j++) {
+            const int64_t c = channels_last ? j : i, row = channels_last ? i : j;
+            band_row(b, conv, x + c * conv->x_channel_stride, first, row / b->height.slots,
+                     row % b->height.slots, to + c * b->channel_pitch);
+        }
+}
+#endif
