@@ -92,12 +92,22 @@ extern const int32_t ck_kernel_count;
 /* conv.c: the way into a kernel. A descriptor is checked and planned once for
  * its sizes and strides, then run as often as wished; `weights` are packed. */
 int32_t ck_conv_plan(ck_conv *conv, const ck_kernel *kernel);
+void ck_conv_pack(const ck_conv *conv, const ck_kernel *kernel, const void *w, void *packed);
 int64_t ck_conv_workspace(const ck_conv *conv, const ck_kernel *kernel);
 int32_t ck_conv_run(const ck_conv *conv, const ck_kernel *kernel, const void *x,
                     const void *weights, const void *bias, const void *residual, void *y);
 /* The same with weights as the caller has them: packed on the way. */
 int32_t ck_conv_call(const ck_conv *conv, const ck_kernel *kernel, const void *x,
                      const void *w, const void *bias, const void *residual, void *y);
+/* A plan's call on contiguous arrays, nothing added: few arguments, since handing one over
+ * from Python takes as long as a short filter. `weights` are packed, or NULL for the second. */
+typedef struct ck_quick {
+    const ck_conv *conv;
+    const ck_kernel *kernel;
+    const void *weights;
+} ck_quick;
+int32_t ck_quick_run(const ck_quick *quick, const void *x, void *y);
+int32_t ck_quick_call(const ck_quick *quick, const void *x, const void *w, void *y);
 
 /* cpu.c: what the running CPU can do. */
 int32_t ck_cpu_has(const char *isa);     /* 1 if it can execute kernels of this ISA */

@@ -107,7 +107,8 @@ void *ck_take_workspace(int64_t bytes)
     lock();
     int32_t best = -1; /* the smallest that is large enough, the newest of these */
     for (int32_t i = idle_count - 1; i >= 0; i--)
-        if (idle[i]->bytes - LINE >= bytes && (best < 0 || idle[i]->bytes < idle[best]->bytes))
+        if (idle[i]->bytes - LINE >= bytes
+            && (best < 0 || idle[i]->bytes < idle[best]->bytes))
             best = i;
     block *got = best < 0 ? NULL : remove_idle(best);
     unlock();
@@ -120,7 +121,7 @@ void ck_give_workspace(void *memory)
 {
     if (!memory)
         return;
-    block *old[IDLE_BLOCKS + 1]; /* returned to the system outside the lock: that is slow */
+    block *old[IDLE_BLOCKS + 1]; /* freed outside of the lock: that is slow */
     int32_t count = 0;
     lock();
     idle[idle_count] = (block *)memory - 1;

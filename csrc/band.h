@@ -24,7 +24,31 @@
 
 static inline int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
-static inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/* A 64-bit division takes up to 95 cycles (Skylake), as long as a short row of outputs; most
+ * divisors here are 1, or larger than what they divide. */
+static inline int64_t ceil_div(int64_t a, int64_t b)
+{
+    return b == 1 ? a : a <= b ? a > 0 : (a + b - 1) / b;
+}
+/* The last digit, to the base n, of *rest; *rest keeps the others. */
+static inline int64_t split(int64_t *rest, int64_t n)
+{
+    if (n == 1) return 0;
+    const int64_t digit = *rest % n;
+    *rest /= n;
+    return digit;
+}
+
+/* `count` things in `parts` nearly equal parts: part i has share.each + (i < share.more). */
+typedef struct share {
+    int64_t parts, each, more;
+} share;
+static inline share share_of(int64_t count, int64_t most)
+{
+    const int64_t parts = ceil_div(count, most);
+    return parts ? (share){parts, count / parts, count % parts} : (share){0, 0, 0};
+}
 
 typedef struct band_axis {
     int64_t outs;      /* outputs the band serves along this axis */
@@ -48,10 +72,9 @@ enum {
 static inline band_axis band_axis_of(const ck_axis *axis, int64_t outs)
 {
     const int64_t dense = (outs - 1) * axis->stride + (axis->kernel_size - 1) * axis->dilation + 1;
-    /* outs * kernel_size cannot overflow where it is the smaller one. */
-    const int sparse = outs <= dense / axis->kernel_size && outs * axis->kernel_size < dense;
-    if (sparse)
-        return (band_axis){outs, outs * axis->kernel_size, outs, 1, 1};
+    int64_t sparse;
+    if (!__builtin_mul_overflow(outs, axis->kernel_size, &sparse) && sparse < dense)
+        return (band_axis){outs, sparse, outs, 1, 1};
     return (band_axis){outs, dense, axis->dilation, axis->stride, 0};
 }
 
@@ -103,9 +126,11 @@ static inline int64_t band_rows(const ck_conv *conv, int64_t cols, int64_t budge
 
 static inline int64_t band_tap(const band *b, const ck_conv *conv, int64_t kd, int64_t kh, int64_t kw)
 {
-    const int64_t at = kw * conv->axis[2].dilation;
-    const int64_t column = b->width.sparse ? kw * b->width.slots
-                                           : at % b->runs * b->width.slots + at / b->runs;
+    int64_t column = kw * conv->axis[2].dilation;
+    if (b->width.sparse)
+        column = kw * b->width.slots;
+    else if (b->runs > 1)
+        column = column % b->runs * b->width.slots + column / b->runs;
     return (kd * b->depth.tap_step * b->height.slots + kh * b->height.tap_step) * b->row_pitch + column;
 }
 
@@ -165,28 +190,44 @@ static inline void band_edge(const ck_axis *axis, const real *row, real inside, 
     }
 }
 
-/* All `count` of them: the inside in one go, the edges one by one. */
-static inline void band_run(const ck_axis *axis, const real *row, real inside, int64_t first,
-                            int64_t step, int64_t count, real *to)
+/* One run of a row: the padded elements first, first + step, ... (count of them), of which
+ * those in [left, right) come from the inside of x. */
+typedef struct band_run {
+    int64_t first, count, left, right;
+} band_run;
+
+static inline band_run band_run_of(const ck_axis *axis, int64_t first, int64_t step, int64_t count)
 {
     const int64_t spread = axis->in_size ? (axis->in_size - 1) * axis->in_dilation + 1 : 0;
     const int64_t at = first - axis->pad_before;
     const int64_t left = at < 0 ? min64(count, ceil_div(-at, step)) : 0;
-    const int64_t right = at < spread ? max64(left, min64(count, ceil_div(spread - at, step))) : left;
+    const int64_t right = at < spread ? min64(count, ceil_div(spread - at, step)) : 0;
+    return (band_run){first, count, left, max64(left, right)};
+}
 
-    band_edge(axis, row, inside, first, step, 0, left, to);
+/* The inside in one go; the edges too where they are constant, else one by one. */
+static inline void band_fill_run(const ck_axis *axis, const real *row, real inside, band_run run,
+                                 int64_t step, real *to)
+{
+    const int64_t left = run.left, right = run.right;
+    if (axis->edges) {
+        band_edge(axis, row, inside, run.first, step, 0, left, to);
+        band_edge(axis, row, inside, run.first, step, right, run.count, to);
+    } else {
+        band_fill(to, (real)axis->pad_value, left);
+        band_fill(to + right, (real)axis->pad_value, run.count - right);
+    }
     if (!row)
         band_fill(to + left, inside, right - left);
     else if (axis->in_dilation == 1)
-        band_copy(to + left, row + (at + left * step) * axis->x_stride, step * axis->x_stride,
-                  right - left);
+        band_copy(to + left, row + (run.first - axis->pad_before + left * step) * axis->x_stride,
+                  step * axis->x_stride, right - left);
     else
-        band_edge(axis, row, inside, first, step, left, right, to);
-    band_edge(axis, row, inside, first, step, right, count, to);
+        band_edge(axis, row, inside, run.first, step, left, right, to);
 }
 
-/* Row (d, h) of one channel's band. x and `to` point at the channel's start. */
-static inline void band_row(const band *b, const ck_conv *conv, const real *x,
+/* Row (d, h) of the bands of some channels. x and `to` point at the start of the first one. */
+static inline void band_row(const band *b, const ck_conv *conv, const real *x, int64_t channels,
                             const int64_t first[3], int64_t d, int64_t h, real *to)
 {
     const ck_axis *depth = &conv->axis[0], *height = &conv->axis[1], *width = &conv->axis[2];
@@ -198,26 +239,35 @@ static inline void band_row(const band *b, const ck_conv *conv, const real *x,
     const real *row = id >= 0 && ih >= 0 ? x + id * depth->x_stride + ih * height->x_stride : NULL;
 
     to += (d * b->height.slots + h) * b->row_pitch;
-    for (int64_t run = 0; run < b->runs; run++) {
-        const int64_t at = first[2] * width->stride + (b->width.sparse ? run * width->dilation : run);
-        band_run(width, row, inside, at, width->stride, b->width.slots, to + run * b->width.slots);
+    for (int64_t r = 0; r < b->runs; r++) {
+        const int64_t at = first[2] * width->stride + (b->width.sparse ? r * width->dilation : r);
+        const band_run run = band_run_of(width, at, width->stride, b->width.slots);
+        for (int64_t c = 0; c < channels; c++)
+            band_fill_run(width, row ? row + c * conv->x_channel_stride : NULL, inside, run,
+                          width->stride, to + c * b->channel_pitch + r * b->width.slots);
     }
 }
 
 /* Fill the band of `channels` channels for the outputs from `first` on; x points at element 0
- * of the first channel. Walks through x in the order in which it lies: a row of many channels
- * at a time, or many rows of a channel. */
+ * of the first channel. A few channels at a time go through the rows together: what a row is
+ * gets found out once for all of them, and yet x is read nearly in the order in which it lies.
+ * Where channels lie side by side that is the order of rows. */
 static inline void band_pack(const band *b, const ck_conv *conv, const real *x, int64_t channels,
                              const int64_t first[3], real *to)
 {
-    const int64_t rows = b->depth.slots * b->height.slots;
-    const int channels_last = conv->x_channel_stride < conv->axis[2].x_stride;
-    const int64_t outer = channels_last ? rows : channels, inner = channels_last ? channels : rows;
-    for (int64_t i = 0; i < outer; i++)
-        for (int64_t j = 0; j < inner; j++) {
-            const int64_t c = channels_last ? j : i, row = channels_last ? i : j;
-            band_row(b, conv, x + c * conv->x_channel_stride, first, row / b->height.slots,
-                     row % b->height.slots, to + c * b->channel_pitch);
-        }
+    const int64_t depths = b->depth.slots, heights = b->height.slots;
+    const int64_t used = depths * heights * b->row_pitch;
+    const int64_t together = conv->x_channel_stride < conv->axis[2].x_stride ? channels : 8;
+    /* Lanes past a row's last output are computed and dropped, but a denormal found there by
+     * chance makes the whole instruction take 150 cycles: only zeros may stand past the rows. */
+    for (int64_t c = 0; c < channels; c++)
+        band_fill(to + c * b->channel_pitch + used, 0, b->channel_pitch - used);
+    band_fill(to + channels * b->channel_pitch, 0, BAND_SLACK);
+
+    for (int64_t c = 0; c < channels; c += together)
+        for (int64_t d = 0; d < depths; d++)
+            for (int64_t h = 0; h < heights; h++)
+                band_row(b, conv, x + c * conv->x_channel_stride, min64(together, channels - c),
+                         first, d, h, to + c * b->channel_pitch);
 }
 #endif

@@ -34,7 +34,7 @@ static int multiply(int64_t *total, int64_t factor)
     return add_product(total, before, factor);
 }
 
-static int32_t check_axis(const ck_axis *axis)
+static int32_t check_axis(ck_axis *axis)
 {
     if (axis->in_size < 0 || axis->out_size < 0 || axis->in_dilation < 1 || axis->pad_before < 0
         || axis->pad_after < 0 || axis->kernel_size < 1 || axis->stride < 1 || axis->dilation < 1)
@@ -46,6 +46,10 @@ static int32_t check_axis(const ck_axis *axis)
         return CK_EOVERFLOW;
     if (axis->out_size != (padded < reach ? 0 : (padded - reach) / axis->stride + 1))
         return CK_EINVAL;
+    /* A step that is never made may be of any size: one within the array is as good. */
+    if (axis->out_size == 1 && axis->stride > padded - reach + 1)
+        axis->stride = padded - reach + 1;
+    if (axis->kernel_size == 1) axis->dilation = 1;
     for (int64_t i = 0; axis->edges && i < axis->pad_before + axis->pad_after; i++)
         if (axis->edges[i] >= axis->in_size || axis->edges[i] < CK_ZERO) return CK_EINVAL;
     return CK_OK;
@@ -55,7 +59,9 @@ static int32_t check_axis(const ck_axis *axis)
 static int32_t extent(int64_t item_size, const int64_t sizes[5], const int64_t strides[5],
                       int64_t *low, int64_t *high)
 {
-    *low = 0;
+    *low = *high = 0;
+    for (int i = 0; i < 5; i++)
+        if (sizes[i] == 0) return CK_OK;
     *high = 1;
     for (int i = 0; i < 5; i++)
         if (sizes[i] > 1 && add_product(strides[i] < 0 ? low : high, strides[i], sizes[i] - 1))
@@ -67,7 +73,7 @@ static int32_t check(ck_conv *conv, const ck_kernel *kernel)
 {
     if (conv->batch < 0 || conv->groups < 1 || conv->in_channels < 0 || conv->out_channels < 0
         || conv->in_channels % conv->groups || conv->out_channels % conv->groups
-        || conv->item_size != kernel->item_size || conv->threads < 0
+        || conv->item_size != kernel->item_size || conv->threads < 0 || conv->threads > 256
         || conv->activation < CK_NONE || conv->activation > CK_HARDSWISH)
         return CK_EINVAL;
     int64_t outputs = conv->batch, products = conv->in_channels / conv->groups;
@@ -112,6 +118,11 @@ int32_t ck_conv_plan(ck_conv *conv, const ck_kernel *kernel)
     return CK_OK;
 }
 
+void ck_conv_pack(const ck_conv *conv, const ck_kernel *kernel, const void *w, void *packed)
+{
+    if (!is_empty(conv)) kernel->pack(conv, w, packed);
+}
+
 static int64_t round_up(int64_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
 static int64_t threads_for(const ck_conv *conv, int64_t items)
@@ -152,7 +163,8 @@ static void ticket(void *arg, int64_t index, int32_t worker)
 static int overlap(const ck_conv *conv, const void *x, const void *y)
 {
     const char *xb = x, *yb = y;
-    return xb + conv->x_low < yb + conv->y_high && yb + conv->y_low < xb + conv->x_high;
+    return conv->x_low < conv->x_high /* x may be empty */
+        && xb + conv->x_low < yb + conv->y_high && yb + conv->y_low < xb + conv->x_high;
 }
 
 static int misaligned(const ck_conv *conv, const void *p)
@@ -209,4 +221,14 @@ int32_t ck_conv_call(const ck_conv *conv, const ck_kernel *kernel, const void *x
     const int32_t code = ck_conv_run(conv, kernel, x, packed, bias, residual, y);
     if (packed != stack) ck_give_workspace(packed);
     return code;
+}
+
+int32_t ck_quick_run(const ck_quick *quick, const void *x, void *y)
+{
+    return ck_conv_run(quick->conv, quick->kernel, x, quick->weights, NULL, NULL, y);
+}
+
+int32_t ck_quick_call(const ck_quick *quick, const void *x, const void *w, void *y)
+{
+    return ck_conv_call(quick->conv, quick->kernel, x, w, NULL, NULL, y);
 }

@@ -39,7 +39,8 @@ int32_t ck_cpu_has(const char *isa)
     }
     unsigned saved = bit(c1, 27) ? saved_registers() : 0; /* OSXSAVE */
 
-    bool v2 = bit(c1, 9) && bit(c1, 13) && bit(c1, 20) && bit(c1, 23); /* ssse3 cx16 sse4.2 popcnt */
+    bool v2 = bit(c1, 9) && bit(c1, 13)                    /* ssse3 cx16 */
+              && bit(c1, 20) && bit(c1, 23);               /* sse4.2 popcnt */
     bool avx2 = v2 && (saved & 0x6) == 0x6                 /* xmm ymm */
                 && bit(c1, 12) && bit(c1, 28) && bit(c1, 29)  /* fma avx f16c */
                 && bit(b7, 3) && bit(b7, 5) && bit(b7, 8);    /* bmi avx2 bmi2 */

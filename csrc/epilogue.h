@@ -68,7 +68,7 @@ static inline row_out row_out_of(const ck_conv *conv, const ck_arrays *arrays, i
 
 /* Finish n <= LANES sums that lie `y_step` (and `residual_step`) apart from `y` on.
  * Not inlined: tiles hold dozens of sums. */
-static __attribute__((noinline)) void finish(const ck_conv *conv, vec v, int64_t n, real *y, int64_t y_step,
+CK_APART void finish(const ck_conv *conv, vec v, int64_t n, real *y, int64_t y_step,
                           const real *residual, int64_t residual_step)
 {
     if (residual) {

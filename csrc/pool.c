@@ -23,6 +23,7 @@
 
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -34,9 +35,6 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-#endif
-#if defined(__linux__)
-#include <sched.h>
 #endif
 #if defined(__linux__) && !defined(CK_NO_FUTEX)
 #include <linux/futex.h>
@@ -229,18 +227,34 @@ static _Atomic bool busy;      /* a section runs; who sets it owns `job` */
 static _Atomic int32_t wanted; /* threads, callers included; 0: not decided yet */
 static _Atomic int32_t workers;
 static int32_t (*_Atomic poll)(void);
+static _Atomic int32_t polling; /* threads inside of it */
 
-/* What this thread works for, and whether it is the one that was called. */
 static _Thread_local struct {
-    run *run;
-    bool caller;
+    run *run;        /* what this thread works for, or NULL */
+    bool caller;     /* it is the one that was called */
+    int32_t polling; /* how often it is inside of the call-back */
 } self;
 
 /* ---- cancelling ---------------------------------------------------------- */
 
+/* Returns when no other thread is in the old call-back any more: an interpreter
+ * that shuts down ends threads that call it, and a section would lose its caller. */
 void ck_set_poll(int32_t (*callback)(void))
 {
     atomic_store(&poll, callback);
+    while (atomic_load(&polling) > self.polling)
+        sched_yield();
+}
+
+static int32_t call_poll(void)
+{
+    self.polling++;
+    atomic_fetch_add(&polling, 1);
+    int32_t (*callback)(void) = atomic_load(&poll);
+    int32_t stop = callback ? callback() : 0;
+    atomic_fetch_sub(&polling, 1);
+    self.polling--;
+    return stop;
 }
 
 int32_t ck_checkpoint(void)
@@ -250,8 +264,7 @@ int32_t ck_checkpoint(void)
         return 0;
     if (self.caller && coarse_now() >= r->poll_at) {
         r->poll_at = coarse_now() + POLL_NS; /* first: the call-back may call us */
-        int32_t (*callback)(void) = atomic_load(&poll);
-        if (callback && callback())
+        if (call_poll())
             atomic_store(&r->canceled, true);
     }
     return atomic_load_explicit(&r->canceled, memory_order_relaxed);
@@ -376,7 +389,7 @@ static void hire(void)
     pthread_attr_init(&detached);
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
     sigset_t all, old;
-    sigfillset(&all); /* signals are for the threads of the program, but for its own crashes */
+    sigfillset(&all); /* signals are for the program's threads, but for own crashes */
     const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
     for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++)
         sigdelset(&all, crashes[i]);
@@ -418,7 +431,8 @@ int32_t ck_parallel(int64_t count, int32_t threads, ck_task task, void *arg)
     int32_t most = convkit_get_num_threads();
     if (threads > most)
         threads = most;
-    if (threads < 2 || count < 2 || (uint64_t)count > TICKETS || atomic_exchange(&busy, true)) {
+    if (threads < 2 || count < 2 || (uint64_t)count > TICKETS
+        || atomic_exchange(&busy, true)) {
         work_alone(count, task, arg);
     } else {
         hire();
@@ -454,6 +468,7 @@ static void after_fork_in_child(void)
     atomic_store(&state, 0);
     atomic_store(&workers, 0);
     atomic_store(&busy, false);
+    atomic_store(&polling, self.polling);
     if (self.run)
         atomic_store(&self.run->canceled, true);
     self.run = NULL;
@@ -486,10 +501,12 @@ static int64_t group_cpus(const char *group, bool version2)
         if (read_line(path, line)) /* "max 100000" has no quota */
             sscanf(line, "%lld %lld", &quota, &period);
     } else {
-        snprintf(path, sizeof path, CK_ROOT "/sys/fs/cgroup/cpu%s/cpu.cfs_quota_us", group);
+        snprintf(path, sizeof path, CK_ROOT "/sys/fs/cgroup/cpu%s/cpu.cfs_quota_us",
+                 group);
         if (read_line(path, line))
             sscanf(line, "%lld", &quota);
-        snprintf(path, sizeof path, CK_ROOT "/sys/fs/cgroup/cpu%s/cpu.cfs_period_us", group);
+        snprintf(path, sizeof path, CK_ROOT "/sys/fs/cgroup/cpu%s/cpu.cfs_period_us",
+                 group);
         if (read_line(path, line))
             sscanf(line, "%lld", &period);
     }

@@ -28,7 +28,11 @@
 /* Before every loop over a register tile: the array only becomes registers
  * when its loops are unrolled before anything else happens to them. */
 #define CK_UNROLL _Pragma("GCC unroll 64")
+/* Before a loop around such a tile, which gcc would unroll into more than the registers hold. */
+#define CK_ROLLED _Pragma("GCC unroll 1")
 #define CK_INLINE static inline __attribute__((always_inline))
+/* A function around a tile: inlined into its caller, the caller's values would take registers. */
+#define CK_APART static __attribute__((noinline))
 
 #define CK_PASTE_(name, isa) ck_##name##_##isa
 #define CK_PASTE(name, isa) CK_PASTE_(name, isa)

@@ -2,6 +2,7 @@
 #include <immintrin.h>
 #define VEC_TILE_PIXELS 6
 #define VEC_WIDE 0 /* 16 registers */
+#define VEC_TAPS 1 /* unaligned loads cross cache lines often enough to share them */
 enum { VEC_BYTES = 32 };
 typedef real vec __attribute__((vector_size(32)));
 typedef real vec_unaligned __attribute__((vector_size(32), aligned(sizeof(real)), may_alias));

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
+from convkit.dtypes import Array, real_dtype
 from convkit.problem import ConvProblem
 
-Array = NDArray[Any]
+__all__ = ["Algorithm", "Array", "real_dtype"]
 
 
 class Algorithm(ABC):
     """One way of computing a convolution on one backend.
 
-    Algorithms hold no state: what is prepared once per weight array goes into
-    the value `prepare` returns, which a plan keeps and hands back to `run`.
+    Algorithms hold no state: what is prepared once per weight array goes into the value `prepare`
+    returns, which a plan keeps and hands back to `run`. If that value has an attribute `isa`, the
+    plan shows it as the instruction set in use.
 
-    Arrays come as views of shape (batch, channels, *size) with any strides:
-    layouts are views, so an algorithm need not know them.
+    Arrays come as views of shape (batch, channels, *size) with any strides: layouts are views, so
+    an algorithm need not know them.
     """
 
     name: ClassVar[str]
@@ -37,8 +37,11 @@ class Algorithm(ABC):
 
     @abstractmethod
     def prepare(self, problem: ConvProblem, weights: Array) -> Any:
-        """Return `weights`, of shape (out_channels, in_channels // groups, *kernel_size), in the
-        layout `run` wants; paid once per plan."""
+        """Return `weights` in the layout that `run` wants; paid once per plan.
+
+        `weights` has shape (out_channels, in_channels // groups, *kernel_size) and the problem's
+        weight_dtype. The result shares no memory with it: a plan keeps the values it was made of.
+        """
 
     @abstractmethod
     def run(
@@ -52,8 +55,8 @@ class Algorithm(ABC):
     ) -> None:
         """Write activation(conv(x) + bias + residual) into `out`.
 
-        `x` is of the problem's dtype, `bias` (out_channels,) and `residual`, of the shape of
-        `out`, are of its out_dtype; all are native-endian and aligned.
+        `x` is of the problem's dtype, `out` of its out_dtype; `bias`, of shape (out_channels,),
+        and `residual`, of that of `out`, are of its bias_dtype. All are native-endian and aligned.
         """
 
     def workspace_bytes(self, problem: ConvProblem) -> int:
@@ -61,31 +64,35 @@ class Algorithm(ABC):
         return 0
 
     def error_bound(self, problem: ConvProblem) -> float:
-        """Return c such that |error| <= c * u * sum(|x| * |w|) for every output, with u the unit
-        roundoff of the dtype; 0 for exact arithmetic."""
-        return 4 + problem.reduction / 64
+        """Return c such that |error| <= c * u * sum(|x| * |w|) for every output.
+
+        u is the unit roundoff of the result's dtype; integers have none and are exact. Here it is
+        that of a running sum, whose roundings add up like steps of a random walk [1]_: with one
+        large product among 256 small ones, 25 has been met.
+
+        .. [1] N. Higham, T. Mary, "A new approach to probabilistic rounding error analysis", SIAM
+           Journal on Scientific Computing 41, 2019.
+        """
+        return 4 + 2 * math.sqrt(problem.reduction)
 
     def quick(self, problem: ConvProblem, prepared: Any) -> Callable[[Array, Array], int] | None:
         """Return a function of (x, out) that skips `run`'s preliminaries, or None.
 
-        It is called with C-contiguous-or-not arrays of exactly the plan's public shapes and
-        dtypes, and answers 0 when it did the work; anything else sends the call through `run`.
+        It is called with arrays of the shapes that the plan's caller sees, of the problem's dtype
+        and out_dtype, and answers 0 if it did the work. Anything else sends the call through
+        `run`, and has to be the answer if it cannot vouch for strides, alignment, an `out` that is
+        writeable and that `out` shares no memory with x. An exception, such as
+        KeyboardInterrupt, passes.
         """
         return None
 
     def quick_call(self, problem: ConvProblem) -> Callable[[Array, Array, Array], int] | None:
-        """Return the like of `quick` for (x, w, out) with weights that are packed on the way."""
+        """Return the like of `quick` for (x, w, out) with weights that are packed on the way.
+
+        Its `out` is a new array, so there is nothing to be asked about that one.
+        """
         return None
 
     def supports(self, problem: ConvProblem) -> bool:
         """Whether this algorithm can take `problem`."""
         return self.why_not(problem) is None
-
-
-def real_dtype(name: str) -> np.dtype[Any]:
-    """Return the dtype of `name`, also of those that ml_dtypes adds (bfloat16)."""
-    if name == "bfloat16":
-        import ml_dtypes
-
-        return np.dtype(ml_dtypes.bfloat16)
-    return np.dtype(name)

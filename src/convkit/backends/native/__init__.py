@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import warnings
@@ -128,3 +129,6 @@ def _check_environment() -> None:
 _check_environment()
 ffi.def_extern(name="ck_poll", error=1, onerror=_keep_interrupt)(_poll)
 lib.ck_set_poll(lib.ck_poll)
+# Before the interpreter shuts down, while daemon threads may be in a native call: Python ends a
+# thread that calls it from then on.
+atexit.register(lib.ck_set_poll, ffi.NULL)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from convkit import boundary
+from convkit import activations, boundary
 from convkit.algorithm import Algorithm, Array
 from convkit.backends.native import ffi, isa, isas, kernel_names, kernels, lib, raise_code
-from convkit.problem import ConvProblem
+from convkit.dtypes import is_integer, promoted, real_dtype
+from convkit.problem import ConvProblem, Mode
 
 ITEM_SIZE = {"float32": 4, "float64": 8}
 ACTIVATIONS = {
@@ -36,6 +38,7 @@ class Prepared:
     conv: Any
     kernel: Any
     packed: Array | None
+    strides: tuple[tuple[int, ...], ...]
     keep: tuple[Any, ...]
 
     @property
@@ -55,24 +58,29 @@ class NativeDirect(Algorithm):
     backend = "native"
 
     def why_not(self, problem: ConvProblem) -> str | None:
-        """Take forward problems of float32 or float64."""
+        """Take forward problems whose sums float32 or float64 can hold."""
         if problem.op != "forward":
             return f"op is {problem.op}, kernels exist for forward"
         if problem.nan_policy != "propagate":
             return f"nan_policy is {problem.nan_policy}, kernels exist for propagate"
-        dtypes = {problem.dtype, problem.weight_dtype, problem.out_dtype}
-        if len(dtypes) != 1 or problem.dtype not in ITEM_SIZE:
-            return f"dtype is {' and '.join(sorted(dtypes))}, kernels exist for float32 and float64"
+        if _inner_dtype(problem) is None:
+            return (
+                f"dtype is {problem.dtype}, of weights {problem.weight_dtype}: kernels exist for "
+                "float32 and float64, and for what is exact in these"
+            )
         return None
 
     def cost(self, problem: ConvProblem) -> float:
-        """The least estimate of the kernels that take the problem."""
-        return float(_decide(problem, isa(), None).conv.seconds)
+        """Return the least estimate of the kernels that take the problem, and the casts."""
+        seconds = float(_decide(_inner(problem), isa(), None).conv.seconds)
+        return seconds + 1e-9 * _cast_elements(problem)
 
     def workspace_bytes(self, problem: ConvProblem) -> int:
-        """Scratch of every thread that takes part."""
-        decision = _decide(problem, isa(), None)
-        return int(lib.ck_conv_workspace(decision.conv, decision.kernel))
+        """Scratch of every thread that takes part, and what is cast."""
+        inner = _inner(problem)
+        decision = _decide(inner, isa(), None)
+        scratch = int(lib.ck_conv_workspace(decision.conv, decision.kernel))
+        return scratch + ITEM_SIZE[inner.dtype] * _cast_elements(problem)
 
     def isas(self) -> tuple[str, ...]:
         """Return the instruction sets `prepare` can be asked for."""
@@ -83,23 +91,29 @@ class NativeDirect(Algorithm):
         reason = self.why_not(problem)
         if reason is not None:
             return reason
-        row = kernels(kernel)[isa]
-        if row.item_size != ITEM_SIZE[problem.dtype]:
+        row, inner = kernels(kernel)[isa], _inner(problem)
+        if row.item_size != ITEM_SIZE[inner.dtype]:
             return f"its elements have {row.item_size} bytes"
-        conv, _ = _descriptor(problem, *_default_strides(problem))
+        conv, _ = _descriptor(inner, *_default_strides(inner))
         said = row.why_not(conv)
         return None if said == ffi.NULL else ffi.string(said).decode()
 
     def prepare(
-        self, problem: ConvProblem, weights: Array, isa: str | None = None, kernel: str | None = None
+        self,
+        problem: ConvProblem,
+        weights: Array,
+        isa: str | None = None,
+        kernel: str | None = None,
     ) -> Prepared:
         """Choose the kernel and pack the weights for it."""
-        decision = _decide(problem, isa or _isa(), kernel)
-        nbytes = decision.kernel.packed_bytes(decision.conv)
-        packed = _aligned(nbytes)
-        w = np.ascontiguousarray(weights)
-        decision.kernel.pack(decision.conv, ffi.from_buffer(w), ffi.from_buffer(packed))
-        return Prepared(decision.conv, decision.kernel, packed, decision.keep)
+        inner = _inner(problem)
+        decision = _decide(inner, isa or _isa(), kernel)
+        packed = _aligned(decision.kernel.packed_bytes(decision.conv))
+        w = np.ascontiguousarray(weights, dtype=inner.dtype)
+        lib.ck_conv_pack(
+            decision.conv, decision.kernel, ffi.from_buffer(w), ffi.from_buffer(packed)
+        )
+        return replace(decision, packed=packed)
 
     def run(
         self,
@@ -110,52 +124,154 @@ class NativeDirect(Algorithm):
         residual: Array | None,
         out: Array,
     ) -> None:
-        """Run the kernel on arrays of any strides."""
-        conv, keep = _descriptor(
-            problem, x.strides, out.strides, out.strides if residual is None else residual.strides
-        )
-        _plan(conv, prepared.kernel)
-        arrays = (x, prepared.packed, None if bias is None else np.ascontiguousarray(bias), residual, out)
-        code = lib.ck_conv_run(conv, prepared.kernel, *map(_pointer, arrays))
-        del keep, arrays
-        if code:
-            raise_code(code, lib.ck_conv_workspace(conv, prepared.kernel))
+        """Run the kernel on arrays of any strides; cast first what it does not take."""
+        inner = _cast(problem)
+        if inner is None:
+            _run(problem, prepared, x, bias, residual, out)
+            return
+        sums = np.empty(out.shape, inner.dtype)
+        _run(inner, prepared, x.astype(inner.dtype), None, None, sums)
+        activations.finish(problem, sums, bias, residual, out)
 
-    def quick(self, problem: ConvProblem, prepared: Prepared) -> Callable[[Array, Array], int]:
+    def quick(
+        self, problem: ConvProblem, prepared: Prepared
+    ) -> Callable[[Array, Array], int] | None:
         """Run on contiguous arrays, with the plan's own descriptor."""
-        run, pointer, null = lib.ck_conv_run, ffi.from_buffer, ffi.NULL
-        conv, kernel, packed = prepared.conv, prepared.kernel, ffi.from_buffer(prepared.packed)
+        if _cast(problem):
+            return None
+        run, pointer, chars = lib.ck_quick_run, ffi.from_buffer, _CHARS
+        quick_run = _quick(prepared)
 
         def quick(x: Array, out: Array) -> int:
             try:
-                return int(run(conv, kernel, pointer(x), packed, null, null, pointer(out, require_writable=True)))
+                code = run(quick_run, pointer(x), pointer(chars, out, True))
             except (ValueError, BufferError):  # not contiguous, or out not writeable
                 return 1
+            return code and _unless_canceled(code)
 
         return quick
 
-    def quick_call(self, problem: ConvProblem) -> Callable[[Array, Array, Array], int]:
+    def quick_call(self, problem: ConvProblem) -> Callable[[Array, Array, Array], int] | None:
         """Pack the weights and run, on contiguous arrays."""
-        decision = _decide(problem, isa(), None)
-        call, pointer, null = lib.ck_conv_call, ffi.from_buffer, ffi.NULL
-        conv, kernel = decision.conv, decision.kernel
+        if _cast(problem):
+            return None
+        call, pointer = lib.ck_quick_call, ffi.from_buffer
+        quick_run = _quick(_decide(problem, isa(), None))
 
         def quick_call(x: Array, w: Array, out: Array) -> int:
             try:
-                return int(call(conv, kernel, pointer(x), pointer(w), null, null, pointer(out, require_writable=True)))
+                code = call(quick_run, pointer(x), pointer(w), pointer(out))
             except (ValueError, BufferError):
                 return 1
+            return code and _unless_canceled(code)
 
         return quick_call
+
+
+def _unless_canceled(code: int) -> int:
+    """Return `code`, for the general path to raise; a canceled call must not start again there."""
+    if code == lib.CK_ECANCELED:
+        raise_code(code)
+    return code
+
+
+_CHARS = ffi.typeof("char[]")
+_alive: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+
+
+def _quick(prepared: Prepared) -> Any:
+    """Return the C struct of a quick call, which keeps alive what it points to."""
+    weights = ffi.NULL if prepared.packed is None else ffi.from_buffer(prepared.packed)
+    quick = ffi.new(
+        "ck_quick *", {"conv": prepared.conv, "kernel": prepared.kernel, "weights": weights}
+    )
+    _alive[quick] = (prepared, weights)
+    return quick
 
 
 _isa = isa  # `prepare` has a parameter of that name
 
 
+def _run(
+    problem: ConvProblem,
+    prepared: Prepared,
+    x: Array,
+    bias: Array | None,
+    residual: Array | None,
+    out: Array,
+) -> None:
+    """Run the kernel on arrays of its own dtype."""
+    strides = (x.strides, out.strides, out.strides if residual is None else residual.strides)
+    conv, keep = prepared.conv, prepared.keep
+    if strides != prepared.strides:
+        conv, keep = _descriptor(problem, *strides)
+        _plan(conv, prepared.kernel)
+    bias = None if bias is None else np.ascontiguousarray(bias)
+    arrays = (x, prepared.packed, bias, residual, out)
+    code = lib.ck_conv_run(conv, prepared.kernel, *map(_pointer, arrays))
+    del keep, arrays  # alive until here
+    if code:
+        raise_code(code, lib.ck_conv_workspace(conv, prepared.kernel))
+
+
+def _inner_dtype(problem: ConvProblem) -> str | None:
+    """Return the kernels' dtype that holds the sums of `problem`: of integers exactly."""
+    x, w = problem.dtype, problem.weight_dtype
+    if is_integer(x) and is_integer(w):
+        largest = problem.reduction * _magnitude(x) * _magnitude(w)
+        return "float32" if largest <= 2**24 else "float64" if largest <= 2**53 else None
+    common = promoted(x, w)
+    common = {"float16": "float32", "bfloat16": "float32"}.get(common, common)
+    return common if common in ITEM_SIZE else None
+
+
+def _magnitude(dtype: str) -> int:
+    if dtype == "bool":
+        return 1
+    bounds = np.iinfo(dtype)
+    return max(int(bounds.max), -int(bounds.min))
+
+
+@lru_cache(maxsize=4096)
+def _cast(problem: ConvProblem) -> ConvProblem | None:
+    """Return the sums of `problem` in a dtype of the kernels, or None if that is its own."""
+    dtype = _inner_dtype(problem)
+    assert dtype is not None, f"no kernel takes {problem}"
+    if {problem.dtype, problem.weight_dtype, problem.out_dtype} == {dtype}:
+        return None
+    own = real_dtype(problem.dtype)
+    modes: tuple[Mode, ...] = tuple(
+        ("constant", float(np.asarray(mode[1]).astype(own))) if isinstance(mode, tuple) else mode
+        for mode in problem.boundary
+    )
+    return replace(
+        problem,
+        dtype=dtype,
+        weight_dtype=dtype,
+        out_dtype=dtype,
+        boundary=modes,
+        activation=None,
+    )
+
+
+def _inner(problem: ConvProblem) -> ConvProblem:
+    """Return what the kernels compute: `problem` itself, or its sums in a dtype of theirs."""
+    return _cast(problem) or problem
+
+
+def _cast_elements(problem: ConvProblem) -> int:
+    """Count the elements of x and of the sums that are cast."""
+    if _cast(problem) is None:
+        return 0
+    x = problem.batch * problem.in_channels * prod(problem.in_size)
+    return x + problem.batch * problem.out_channels * prod(problem.out_size)
+
+
 @lru_cache(maxsize=4096)
 def _decide(problem: ConvProblem, isa: str, kernel: str | None) -> Prepared:
     """Plan `problem` for its contiguous arrays on the kernel of least cost."""
-    conv, keep = _descriptor(problem, *_default_strides(problem))
+    strides = _default_strides(problem)
+    conv, keep = _descriptor(problem, *strides)
     best: Prepared | None = None
     for name in (kernel,) if kernel else _direct_kernels(problem.dtype):
         row = kernels(name)[isa]
@@ -164,7 +280,7 @@ def _decide(problem: ConvProblem, isa: str, kernel: str | None) -> Prepared:
         planned = ffi.new("ck_conv *", conv[0])
         _plan(planned, row)
         if best is None or planned.seconds < best.conv.seconds:
-            best = Prepared(planned, row, None, keep)
+            best = Prepared(planned, row, None, strides, keep)
     assert best is not None, f"no kernel takes {problem}"
     return best
 
@@ -190,7 +306,7 @@ def _cores() -> int:
 
 
 def _default_strides(problem: ConvProblem) -> tuple[tuple[int, ...], ...]:
-    """Return the strides in bytes of contiguous x, y and residual, seen as (batch, channels, *size)."""
+    """Return the strides (bytes) of contiguous x, y and residual as (batch, channels, *size)."""
     size = ITEM_SIZE[problem.dtype]
 
     def strides(channels: int, sizes: tuple[int, ...]) -> tuple[int, ...]:
@@ -210,20 +326,21 @@ def _at_least_one(size: int) -> int:
 
 
 def _descriptor(
-    problem: ConvProblem, x_strides: Sequence[int], y_strides: Sequence[int], r_strides: Sequence[int]
+    problem: ConvProblem,
+    x_strides: Sequence[int],
+    y_strides: Sequence[int],
+    r_strides: Sequence[int],
 ) -> tuple[Any, tuple[Any, ...]]:
-    """Return the C struct of `problem` on arrays of these strides (bytes), and what it points to."""
+    """Return the C struct of `problem` on arrays of these strides (bytes), and what it holds."""
     size = ITEM_SIZE[problem.dtype]
     x, y, r = ([s // size for s in strides] for strides in (x_strides, y_strides, r_strides))
     axes, keep = [], []
     for i in range(problem.rank):
         before, after = problem.padding[i]
         mode = problem.boundary[i]
-        constant = mode == "zeros" or isinstance(mode, tuple)
         edges: Any = ffi.NULL
-        if not constant and before + after:
-            spread = (problem.in_size[i] - 1) * problem.input_dilation[i] + 1
-            edges = _edges(spread, before, after, mode, problem.input_dilation[i])
+        if before + after and not boundary.is_constant(mode):
+            edges = _edges(problem.dilated_size[i], before, after, mode, problem.input_dilation[i])
             keep.append(edges)
         axes.append(
             {
@@ -238,7 +355,7 @@ def _descriptor(
                 "x_stride": x[2 + i],
                 "y_stride": y[2 + i],
                 "residual_stride": r[2 + i],
-                "pad_value": mode[1] if isinstance(mode, tuple) else 0.0,
+                "pad_value": boundary.pad_value(mode),
                 "edges": edges,
             }
         )
@@ -294,7 +411,11 @@ def _merge(axes: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if not joinable:
             merged.append(axis)
             continue
-        merged[-1] = {**axis, "in_size": above["in_size"] * rows, "out_size": above["in_size"] * rows}
+        merged[-1] = {
+            **axis,
+            "in_size": above["in_size"] * rows,
+            "out_size": above["in_size"] * rows,
+        }
     return merged
 
 
