@@ -1,0 +1,44 @@
+"""Convolution for NumPy arrays, on native SIMD kernels.
+
+>>> import numpy as np, convkit as ck
+>>> ck.conv1d(np.arange(6.0), np.array([1.0, 0.0, -1.0]))
+array([-2., -2., -2., -2.])
+"""
+
+from __future__ import annotations
+
+from convkit.config import show_config, version
+from convkit.errors import BackendUnavailableError, ConvkitError, ShapeError, UnsupportedError
+from convkit.functional import conv1d, conv2d, conv3d, plan_conv1d, plan_conv2d, plan_conv3d
+from convkit.plan import Plan
+from convkit.problem import ConvProblem
+from convkit.selector import explain, set_workspace_limit
+from convkit.threads import get_num_threads, set_num_threads, threads
+
+__all__ = [
+    "BackendUnavailableError",
+    "ConvProblem",
+    "ConvkitError",
+    "Plan",
+    "ShapeError",
+    "UnsupportedError",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "explain",
+    "get_num_threads",
+    "plan_conv1d",
+    "plan_conv2d",
+    "plan_conv3d",
+    "set_num_threads",
+    "set_workspace_limit",
+    "show_config",
+    "threads",
+]
+
+
+def __getattr__(name: str) -> str:
+    """Look the version up when it is asked for, which takes longer than importing convkit."""
+    if name == "__version__":
+        return version("convkit-native")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""One folder per backend keyword, one module per algorithm keyword."""

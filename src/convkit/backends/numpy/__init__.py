@@ -1,0 +1,1 @@
+"""NumPy alone: the reference that everything else is held to."""
