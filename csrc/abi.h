@@ -99,15 +99,16 @@ int32_t ck_conv_run(const ck_conv *conv, const ck_kernel *kernel, const void *x,
 /* The same with weights as the caller has them: packed on the way. */
 int32_t ck_conv_call(const ck_conv *conv, const ck_kernel *kernel, const void *x,
                      const void *w, const void *bias, const void *residual, void *y);
-/* A plan's call on contiguous arrays, nothing added: few arguments, since handing one over
- * from Python takes as long as a short filter. `weights` are packed, or NULL for the second. */
+/* The same on contiguous arrays and with few arguments, since handing one over from Python
+ * takes as long as a short filter: a plan with its packed weights and its bias, or NULL; and
+ * a call, which has neither. */
 typedef struct ck_quick {
     const ck_conv *conv;
     const ck_kernel *kernel;
-    const void *weights;
+    const void *weights, *bias;
 } ck_quick;
 int32_t ck_quick_run(const ck_quick *quick, const void *x, void *y);
-int32_t ck_quick_call(const ck_quick *quick, const void *x, const void *w, void *y);
+int32_t ck_quick_call(const ck_quick *quick, const void *x, const void *w, const void *bias, void *y);
 
 /* cpu.c: what the running CPU can do. */
 int32_t ck_cpu_has(const char *isa);     /* 1 if it can execute kernels of this ISA */

@@ -225,10 +225,10 @@ int32_t ck_conv_call(const ck_conv *conv, const ck_kernel *kernel, const void *x
 
 int32_t ck_quick_run(const ck_quick *quick, const void *x, void *y)
 {
-    return ck_conv_run(quick->conv, quick->kernel, x, quick->weights, NULL, NULL, y);
+    return ck_conv_run(quick->conv, quick->kernel, x, quick->weights, quick->bias, NULL, y);
 }
 
-int32_t ck_quick_call(const ck_quick *quick, const void *x, const void *w, void *y)
+int32_t ck_quick_call(const ck_quick *quick, const void *x, const void *w, const void *bias, void *y)
 {
-    return ck_conv_call(quick->conv, quick->kernel, x, w, NULL, NULL, y);
+    return ck_conv_call(quick->conv, quick->kernel, x, w, bias, NULL, y);
 }

@@ -141,7 +141,7 @@ class Quick(NumpyDirect):
 
     calls = 0
 
-    def quick(self, problem: ConvProblem, prepared: Any) -> Any:
+    def quick(self, problem: ConvProblem, prepared: Any, bias: Any = None) -> Any:
         def quick(x: np.ndarray, out: np.ndarray) -> int:
             self.calls += 1
             out[...] = -1

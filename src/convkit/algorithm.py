@@ -75,8 +75,12 @@ class Algorithm(ABC):
         """
         return 4 + 2 * math.sqrt(problem.reduction)
 
-    def quick(self, problem: ConvProblem, prepared: Any) -> Callable[[Array, Array], int] | None:
+    def quick(
+        self, problem: ConvProblem, prepared: Any, bias: Array | None = None
+    ) -> Callable[[Array, Array], int] | None:
         """Return a function of (x, out) that skips `run`'s preliminaries, or None.
+
+        It adds `bias`, as `run` would; the array is the plan's own and does not change.
 
         It is called with arrays of the shapes that the plan's caller sees, of the problem's dtype
         and out_dtype, and answers 0 if it did the work. Anything else sends the call through
@@ -86,8 +90,10 @@ class Algorithm(ABC):
         """
         return None
 
-    def quick_call(self, problem: ConvProblem) -> Callable[[Array, Array, Array], int] | None:
-        """Return the like of `quick` for (x, w, out) with weights that are packed on the way.
+    def quick_call(
+        self, problem: ConvProblem
+    ) -> Callable[[Array, Array, Array | None, Array], int] | None:
+        """Return the like of `quick` for (x, w, bias, out), with weights packed on the way.
 
         Its `out` is a new array, so there is nothing to be asked about that one.
         """

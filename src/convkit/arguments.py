@@ -11,6 +11,7 @@ import numbers
 import operator
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from math import prod
 from typing import (
     TYPE_CHECKING,
@@ -518,9 +519,15 @@ def _out_dtype(out: DTypeLike) -> str:
 
 def dtype_name(dtype: DType, name: str) -> str:
     """Return the name of a dtype that can be convolved."""
-    if dtype.name not in NAMES or dtype.char in "gG":
+    known = _known_name(dtype)
+    if known is None:
         raise TypeError(f"{name} has dtype {dtype}: expected one of {', '.join(NAMES)}")
-    return dtype.name
+    return known
+
+
+@cache  # NumPy puts the name together anew each time, in 15 us
+def _known_name(dtype: DType) -> str | None:
+    return dtype.name if dtype.name in NAMES and dtype.char not in "gG" else None
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -649,7 +656,8 @@ def as_residual(value: object, form: Form) -> Array | None:
 
 def _addend(array: Array, name: str, form: Form) -> Array:
     target = form.problem.bias_dtype
-    kinds = [2 * is_complex(d) + (not is_integer(d)) for d in (array.dtype.name, target)]
+    own = dtype_name(array.dtype, name)
+    kinds = [2 * is_complex(d) + (not is_integer(d)) for d in (own, target)]
     if kinds[0] > kinds[1]:
         raise TypeError(f"{name} has dtype {array.dtype}, but is added to {target}")
     converted = native(array, real_dtype(target))

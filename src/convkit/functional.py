@@ -45,13 +45,16 @@ MOST_REMEMBERED = 4096
 class Decision:
     """What a functional call needs to know of a problem it has met before."""
 
-    __slots__ = ("algorithm", "form", "has_tuples", "quick", "y_dtype", "y_shape")
+    __slots__ = (
+        *("algorithm", "bias_dtype", "bias_shape", "form", "has_tuples"),
+        *("quick", "y_dtype", "y_shape"),
+    )
 
     def __init__(
         self,
         form: Form,
         algorithm: Algorithm,
-        quick: Callable[[Array, Array, Array], int],
+        quick: Callable[[Array, Array, Array | None, Array], int],
         *,
         has_tuples: bool,
     ) -> None:
@@ -61,6 +64,16 @@ class Decision:
         self.has_tuples = has_tuples
         self.y_shape = form.y_shape
         self.y_dtype = real_dtype(form.problem.out_dtype)
+        self.bias_shape = (form.problem.out_channels,)
+        self.bias_dtype = real_dtype(form.problem.bias_dtype)
+
+    def is_plain(self, bias: Any) -> bool:
+        """Whether `bias` needs no conversion and no word about it."""
+        return (
+            type(bias) is ndarray
+            and bias.dtype == self.bias_dtype
+            and bias.shape == self.bias_shape
+        )
 
 
 def _conv(
@@ -85,12 +98,12 @@ def _conv(
         decision = None
     if decision is None or (decision.has_tuples and not _is_exact(keywords)):
         decision = _decide(rank, x, w, keywords, key)
-    if bias is residual is out is None:
+    if residual is out is None and (bias is None or decision.is_plain(bias)):
         try:
             y = np.empty(decision.y_shape, decision.y_dtype)
         except MemoryError:
             return _run(decision, x, w, bias, residual, out)  # says it in words
-        if decision.quick(x, w, y) == 0:
+        if decision.quick(x, w, bias, y) == 0:
             return y
     return _run(decision, x, w, bias, residual, out)
 

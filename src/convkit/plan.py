@@ -68,8 +68,8 @@ class Plan:
         self._x_shape, self._x_dtype = form.x_shape, real_dtype(form.problem.dtype)
         self._y_shape, self._y_dtype = form.y_shape, real_dtype(form.problem.out_dtype)
         self._quick: Callable[[Array, Array], int] = decline
-        if self._bias is None and self._residual is None and 0 not in form.y_shape:
-            self._quick = algorithm.quick(form.problem, self._prepared) or decline
+        if self._residual is None and 0 not in form.y_shape:
+            self._quick = algorithm.quick(form.problem, self._prepared, self._bias) or decline
 
     def __call__(self, x: Any, *, bias: Any = None, residual: Any = None, out: Any = None) -> Any:
         """Convolve `x`.
@@ -170,7 +170,7 @@ class Plan:
         return f"<table>{''.join(cells)}</table>"
 
 
-def decline(*arrays: Array) -> int:
+def decline(*arrays: Array | None) -> int:
     """Stand for a quick function where there is none."""
     return 1
 

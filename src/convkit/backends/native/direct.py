@@ -134,13 +134,13 @@ class NativeDirect(Algorithm):
         activations.finish(problem, sums, bias, residual, out)
 
     def quick(
-        self, problem: ConvProblem, prepared: Prepared
+        self, problem: ConvProblem, prepared: Prepared, bias: Array | None = None
     ) -> Callable[[Array, Array], int] | None:
         """Run on contiguous arrays, with the plan's own descriptor."""
         if _cast(problem):
             return None
         run, pointer, chars = lib.ck_quick_run, ffi.from_buffer, _CHARS
-        quick_run = _quick(prepared)
+        quick_run = _quick(prepared, bias)
 
         def quick(x: Array, out: Array) -> int:
             try:
@@ -151,16 +151,19 @@ class NativeDirect(Algorithm):
 
         return quick
 
-    def quick_call(self, problem: ConvProblem) -> Callable[[Array, Array, Array], int] | None:
+    def quick_call(
+        self, problem: ConvProblem
+    ) -> Callable[[Array, Array, Array | None, Array], int] | None:
         """Pack the weights and run, on contiguous arrays."""
         if _cast(problem):
             return None
-        call, pointer = lib.ck_quick_call, ffi.from_buffer
-        quick_run = _quick(_decide(problem, isa(), None))
+        call, pointer, null = lib.ck_quick_call, ffi.from_buffer, ffi.NULL
+        quick_run = _quick(_decide(problem, isa(), None), None)
 
-        def quick_call(x: Array, w: Array, out: Array) -> int:
+        def quick_call(x: Array, w: Array, bias: Array | None, out: Array) -> int:
             try:
-                code = call(quick_run, pointer(x), pointer(w), pointer(out))
+                added = null if bias is None else pointer(bias)
+                code = call(quick_run, pointer(x), pointer(w), added, pointer(out))
             except (ValueError, BufferError):
                 return 1
             return code and _unless_canceled(code)
@@ -179,13 +182,12 @@ _CHARS = ffi.typeof("char[]")
 _alive: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 
-def _quick(prepared: Prepared) -> Any:
+def _quick(prepared: Prepared, bias: Array | None) -> Any:
     """Return the C struct of a quick call, which keeps alive what it points to."""
-    weights = ffi.NULL if prepared.packed is None else ffi.from_buffer(prepared.packed)
-    quick = ffi.new(
-        "ck_quick *", {"conv": prepared.conv, "kernel": prepared.kernel, "weights": weights}
-    )
-    _alive[quick] = (prepared, weights)
+    arrays = {"weights": prepared.packed, "bias": bias}
+    pointers = {k: ffi.from_buffer(a) for k, a in arrays.items() if a is not None}
+    quick = ffi.new("ck_quick *", {"conv": prepared.conv, "kernel": prepared.kernel, **pointers})
+    _alive[quick] = (prepared, pointers)
     return quick
 
 
@@ -440,6 +442,8 @@ def _pointer(array: Array | None) -> Any:
     """Return the address of element 0, whatever the strides."""
     if array is None:
         return ffi.NULL
+    if array.flags.c_contiguous:
+        return ffi.from_buffer(array)
     return ffi.cast("void *", array.__array_interface__["data"][0])
 
 
