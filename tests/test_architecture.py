@@ -31,6 +31,7 @@ LAYERS = [
     "selector",
     "plan",
     "functional",
+    "signal",
     "config",
     "__init__",
     "selftest",

@@ -13,6 +13,7 @@ from convkit.functional import conv1d, conv2d, conv3d, plan_conv1d, plan_conv2d,
 from convkit.plan import Plan
 from convkit.problem import ConvProblem
 from convkit.selector import explain, set_workspace_limit
+from convkit.signal import convolve, correlate
 from convkit.threads import get_num_threads, set_num_threads, threads
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "conv1d",
     "conv2d",
     "conv3d",
+    "convolve",
+    "correlate",
     "explain",
     "get_num_threads",
     "plan_conv1d",
