@@ -53,6 +53,7 @@ typedef struct ck_conv {
     /* Filled in by ck_conv_plan. */
     int64_t block[8];               /* the kernel's block sizes; their order is its own */
     double seconds;                 /* the kernel's cost */
+    int64_t items, scratch_bytes;   /* the kernel's, the latter rounded up to a cache line */
     int64_t x_low, x_high, y_low, y_high; /* bytes around the pointers that are touched */
 } ck_conv;
 
@@ -93,7 +94,7 @@ extern const int32_t ck_kernel_count;
  * its sizes and strides, then run as often as wished; `weights` are packed. */
 int32_t ck_conv_plan(ck_conv *conv, const ck_kernel *kernel);
 void ck_conv_pack(const ck_conv *conv, const ck_kernel *kernel, const void *w, void *packed);
-int64_t ck_conv_workspace(const ck_conv *conv, const ck_kernel *kernel);
+int64_t ck_conv_workspace(const ck_conv *conv);
 int32_t ck_conv_run(const ck_conv *conv, const ck_kernel *kernel, const void *x,
                     const void *weights, const void *bias, const void *residual, void *y);
 /* The same with weights as the caller has them: packed on the way. */

@@ -134,6 +134,11 @@ static inline int64_t band_tap(const band *b, const ck_conv *conv, int64_t kd, i
     return (kd * b->depth.tap_step * b->height.slots + kh * b->height.tap_step) * b->row_pitch + column;
 }
 
+static inline int64_t tap_count(const ck_conv *conv)
+{
+    return conv->axis[0].kernel_size * conv->axis[1].kernel_size * conv->axis[2].kernel_size;
+}
+
 /* Offsets of all taps, in the order of the weights. */
 static inline void band_taps(const band *b, const ck_conv *conv, int64_t *taps)
 {

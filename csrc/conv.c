@@ -99,6 +99,8 @@ static int32_t check(ck_conv *conv, const ck_kernel *kernel)
     return code ? code : extent(conv->item_size, y_sizes, y_strides, &conv->y_low, &conv->y_high);
 }
 
+static int64_t round_up(int64_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
+
 /* Nothing to write: kernels, which divide by block sizes, are not asked. */
 static int is_empty(const ck_conv *conv)
 {
@@ -115,6 +117,8 @@ int32_t ck_conv_plan(ck_conv *conv, const ck_kernel *kernel)
     if (conv->threads == 0) conv->threads = 1;
     kernel->plan(conv);
     conv->seconds = kernel->cost(conv);
+    conv->items = kernel->items(conv);
+    conv->scratch_bytes = round_up(kernel->scratch_bytes(conv));
     return CK_OK;
 }
 
@@ -123,19 +127,15 @@ void ck_conv_pack(const ck_conv *conv, const ck_kernel *kernel, const void *w, v
     if (!is_empty(conv)) kernel->pack(conv, w, packed);
 }
 
-static int64_t round_up(int64_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
-
-static int64_t threads_for(const ck_conv *conv, int64_t items)
+static int64_t threads_for(const ck_conv *conv)
 {
     const int64_t threads = conv->seconds < THREADS_FROM ? 1 : convkit_get_num_threads();
-    return threads < items ? threads : items;
+    return threads < conv->items ? threads : conv->items;
 }
 
-int64_t ck_conv_workspace(const ck_conv *conv, const ck_kernel *kernel)
+int64_t ck_conv_workspace(const ck_conv *conv)
 {
-    if (is_empty(conv)) return 0;
-    const int64_t threads = threads_for(conv, kernel->items(conv));
-    return threads * round_up(kernel->scratch_bytes(conv));
+    return is_empty(conv) ? 0 : threads_for(conv) * conv->scratch_bytes;
 }
 
 typedef struct job {
@@ -143,20 +143,20 @@ typedef struct job {
     const ck_kernel *kernel;
     const ck_arrays *arrays;
     char *scratch;
-    int64_t scratch_pitch, items, tickets;
+    int64_t tickets;
 } job;
 
 /* floor(items * index / tickets) without the product, which could pass 63 bits. */
 static int64_t share(const job *j, int64_t index)
 {
-    const int64_t each = j->items / j->tickets, more = j->items % j->tickets;
+    const int64_t each = j->conv->items / j->tickets, more = j->conv->items % j->tickets;
     return each * index + (index < more ? index : more);
 }
 
 static void ticket(void *arg, int64_t index, int32_t worker)
 {
     const job *j = arg;
-    j->kernel->run(j->conv, j->arrays, j->scratch + worker * j->scratch_pitch,
+    j->kernel->run(j->conv, j->arrays, j->scratch + worker * j->conv->scratch_bytes,
                    share(j, index), share(j, index + 1));
 }
 
@@ -169,7 +169,7 @@ static int overlap(const ck_conv *conv, const void *x, const void *y)
 
 static int misaligned(const ck_conv *conv, const void *p)
 {
-    return (uintptr_t)p % (uintptr_t)conv->item_size != 0;
+    return ((uintptr_t)p & (uintptr_t)(conv->item_size - 1)) != 0; /* a power of two */
 }
 
 int32_t ck_conv_run(const ck_conv *conv, const ck_kernel *kernel, const void *x,
@@ -181,9 +181,8 @@ int32_t ck_conv_run(const ck_conv *conv, const ck_kernel *kernel, const void *x,
     if (is_empty(conv)) return CK_OK;
     if (overlap(conv, x, y)) return CK_EOVERLAP;
     const ck_arrays arrays = {x, weights, bias, residual, y};
-    const int64_t items = kernel->items(conv);
-    const int64_t scratch = round_up(kernel->scratch_bytes(conv));
-    const int64_t threads = threads_for(conv, items);
+    const int64_t items = conv->items, scratch = conv->scratch_bytes;
+    const int64_t threads = threads_for(conv);
 
     _Alignas(ALIGNMENT) char stack[STACK_BYTES];
     if (conv->seconds < THREADS_FROM && scratch <= STACK_BYTES) {
@@ -196,7 +195,7 @@ int32_t ck_conv_run(const ck_conv *conv, const ck_kernel *kernel, const void *x,
     if (!workspace) return CK_ENOMEM;
 
     int32_t code = CK_OK;
-    job j = {conv, kernel, &arrays, workspace, scratch, items, TICKETS * threads};
+    job j = {conv, kernel, &arrays, workspace, TICKETS * threads};
     if (conv->seconds > POLL_FROM * (double)j.tickets) /* at most about 2 ms each */
         j.tickets = conv->seconds < 3600 ? (int64_t)(conv->seconds / POLL_FROM) : items;
     if (j.tickets > items) j.tickets = items;

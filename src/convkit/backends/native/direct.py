@@ -78,8 +78,7 @@ class NativeDirect(Algorithm):
     def workspace_bytes(self, problem: ConvProblem) -> int:
         """Scratch of every thread that takes part, and what is cast."""
         inner = _inner(problem)
-        decision = _decide(inner, isa(), None)
-        scratch = int(lib.ck_conv_workspace(decision.conv, decision.kernel))
+        scratch = int(lib.ck_conv_workspace(_decide(inner, isa(), None).conv))
         return scratch + ITEM_SIZE[inner.dtype] * _cast_elements(problem)
 
     def isas(self) -> tuple[str, ...]:
@@ -213,7 +212,7 @@ def _run(
     code = lib.ck_conv_run(conv, prepared.kernel, *map(_pointer, arrays))
     del keep, arrays  # alive until here
     if code:
-        raise_code(code, lib.ck_conv_workspace(conv, prepared.kernel))
+        raise_code(code, lib.ck_conv_workspace(conv))
 
 
 def _inner_dtype(problem: ConvProblem) -> str | None:
