@@ -13,12 +13,14 @@ import shlex
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 CSRC = Path("csrc")
+# The folder of each kind of kernel, which is the type of its descriptors in abi.h.
+KERNELS = {"ck_kernel": "kernels", "ck_stream_kernel": "streams"}
 
 # No -march=native: the module runs on other CPUs than the one it was built on. No LTO: it would
 # merge functions across instruction sets. No -ffast-math, and not when linking either, where it
@@ -42,11 +44,19 @@ _AVX512 = [
 ISAS: dict[str, dict[str, list[str]]] = {
     "x86_64": {
         "avx512_vnni_bf16": [*_AVX512, "-mavx512vnni", "-mavx512bf16"],
+        "avx512_vnni": [*_AVX512, "-mavx512vnni"],
         "avx512": _AVX512,
         "avx2": _AVX2,
         "v2": _V2,
     },
     "aarch64": {"dotprod": ["-march=armv8.2-a+dotprod+fp16"], "neon": ["-march=armv8-a"]},
+}
+# Those that add instructions for some dtypes only; all other kernels of the next ISA would be the
+# same over again. A kernel's dtype is the end of its name.
+SPECIAL = {
+    "avx512_vnni_bf16": ("bf16",),
+    "avx512_vnni": ("i8", "u8", "i16", "u16"),
+    "dotprod": ("i8", "u8"),
 }
 ALIASES = {"amd64": "x86_64", "arm64": "aarch64"}
 
@@ -68,25 +78,47 @@ def source_hash(csrc: Path = CSRC) -> str:
 
 
 def declarations(csrc: Path = CSRC) -> str:
-    """Return what cffi is told: abi.h without its preprocessor lines, and the call-back."""
+    """Return what cffi is told: abi.h without its preprocessor lines, and what is Python's own."""
     lines = (csrc / "abi.h").read_text().splitlines()
     plain = [line for line in lines if not line.startswith("#")]
-    return "\n".join([*plain, 'extern "Python" int32_t ck_poll(void);'])
+    own = ['extern "Python" int32_t ck_poll(void);', "uintptr_t ck_python_bind(void);"]
+    return "\n".join([*plain, *own])
 
 
-def kernel_table(kernels: Iterable[str], isas: Iterable[str], digest: str) -> str:
-    """Return the C source of `ck_kernels`: a row per kernel and instruction set, best set first."""
+def versions(kernels: Iterable[str], isas: Iterable[str]) -> list[tuple[str, str]]:
+    """Return the (kernel, instruction set) pairs that are compiled, best set first."""
     names = sorted(kernels)
-    symbols = [f"ck_{name}_{isa}" for isa in isas for name in names]
+    return [
+        (name, isa)
+        for isa in isas
+        for name in names
+        if isa not in SPECIAL or name.rpartition("_")[2] in SPECIAL[isa]
+    ]
+
+
+def table(kind: str, rows: Iterable[tuple[str, str]]) -> list[str]:
+    """Return the C source of the table of all kernels of a kind, a row per version."""
+    symbols = [f"ck_{name}_{isa}" for name, isa in rows]
+    return [
+        *(f"extern const {kind} {symbol};" for symbol in symbols),
+        f"const {kind} *const {kind}s[] = {{",
+        *(f"    &{symbol}," for symbol in symbols),
+        "};",
+        f"const int32_t {kind}_count = {len(symbols)};",
+    ]
+
+
+def kernel_tables(
+    tables: Mapping[str, Iterable[tuple[str, str]]], isas: Iterable[str], digest: str
+) -> str:
+    """Return the C source of the tables of abi.h, by the type of their rows, and of the ISAs."""
+    quoted = [f'"{isa}"' for isa in isas]
     return "\n".join(
         [
             '#include "abi.h"',
-            *(f"extern const ck_kernel {symbol};" for symbol in symbols),
-            "const ck_kernel *const ck_kernels[] = {",
-            *(f"    &{symbol}," for symbol in symbols),
-            "    0,",  # ISO C has no empty arrays
-            "};",
-            f"const int32_t ck_kernel_count = {len(symbols)};",
+            *(line for kind, rows in tables.items() for line in table(kind, rows)),
+            f"const char *const ck_isas[] = {{{', '.join(quoted)}}};",
+            f"const int32_t ck_isa_count = {len(quoted)};",
             f'const char ck_source_hash[] = "{digest}";',
             "",
         ]
@@ -139,23 +171,24 @@ class Compiler:
 
     def compile(self, units: Iterable[Unit]) -> None:
         """Compile `units` side by side, but for those whose inputs have not changed."""
-        headers = hashlib.sha256()
-        for path in sorted(p for p in CSRC.rglob("*") if p.suffix in {".h", ".inc"}):
-            headers.update(path.read_bytes())
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            list(threads.map(lambda unit: self._compile(unit, headers.digest()), units))
+            list(threads.map(self._compile, units))
 
-    def _compile(self, unit: Unit, headers: bytes) -> None:
+    def _compile(self, unit: Unit) -> None:
         command = [*self.command, *self.flags, *FLAGS, *unit.flags, f"-I{CSRC}"]
-        command += ["-c", str(unit.source), "-o", str(unit.object)]
-        inputs = [" ".join(command).encode(), self.version.encode(), headers]
-        stamp = hashlib.sha256(b"\0".join([*inputs, unit.source.read_bytes()])).hexdigest()
+        included = unit.object.with_suffix(".d")
+        command += ["-MMD", "-MF", str(included), "-c", str(unit.source), "-o", str(unit.object)]
         kept = unit.object.with_suffix(".stamp")
-        if unit.object.exists() and kept.exists() and kept.read_text() == stamp:
+        known = [" ".join(command), self.version]
+        if (
+            unit.object.exists()
+            and kept.exists()
+            and kept.read_text() == stamp(known, dependencies(included))
+        ):
             return
         unit.object.parent.mkdir(parents=True, exist_ok=True)
         run(command)
-        kept.write_text(stamp)
+        kept.write_text(stamp(known, dependencies(included)))
 
     def _accepts(self, isa: str, flags: Sequence[str]) -> bool:
         command = [*self.command, *flags, "-E", "-x", "c", os.devnull]
@@ -167,6 +200,22 @@ class Compiler:
     def _output(self, flag: str) -> str:
         done = subprocess.run([*self.command, flag], capture_output=True, text=True, check=True)
         return done.stdout.strip()
+
+
+def dependencies(included: Path) -> list[Path]:
+    """Return the files that a compiler noted in `included` (a make rule) as read."""
+    if not included.exists():
+        return []
+    words = included.read_text().replace("\\\n", " ").partition(":")[2].split()
+    return sorted(map(Path, words))
+
+
+def stamp(known: Iterable[str], files: Iterable[Path]) -> str:
+    """Return what identifies the inputs of a compilation; a file that is gone is one too."""
+    digest = hashlib.sha256("\0".join(known).encode())
+    for path in files:
+        digest.update(path.read_bytes() if path.exists() else b"gone")
+    return digest.hexdigest()
 
 
 def environment_flags(variable: str) -> list[str]:
@@ -188,20 +237,27 @@ def library_units(compiler: Compiler, build: Path, only: Sequence[str] | None = 
 
     The kernel table is written to `build`.
     """
-    kernels = sorted((CSRC / "kernels").glob("*.c"))
     isas = compiler.isas()
     baseline = list(isas.values())[-1]
     if only is not None:
         isas = {isa: isas[isa] for isa in only}
     build.mkdir(parents=True, exist_ok=True)
-    table = build / "kernel_table.c"
-    table.write_text(kernel_table([path.stem for path in kernels], isas, source_hash()))
+    source = build / "kernel_table.c"
+    tables = {
+        kind: versions([path.stem for path in (CSRC / folder).glob("*.c")], isas)
+        for kind, folder in KERNELS.items()
+    }
+    source.write_text(kernel_tables(tables, isas, source_hash()))
     units = [
-        Unit(path, build / f"{path.stem}.{isa}.o", [*flags, f"-DCK_ISA={isa}"])
-        for path in kernels
-        for isa, flags in isas.items()
+        Unit(
+            CSRC / KERNELS[kind] / f"{name}.c",
+            build / f"{name}.{isa}.o",
+            [*isas[isa], f"-DCK_ISA={isa}"],
+        )
+        for kind, rows in tables.items()
+        for name, isa in rows
     ]
-    for path in [*sorted(CSRC.glob("*.c")), table]:
+    for path in [*sorted(CSRC.glob("*.c")), source]:
         units.append(Unit(path, build / f"{path.stem}.o", baseline))
     return units
 
@@ -212,7 +268,7 @@ def module_unit(compiler: Compiler, build: Path, *, limited_api: bool) -> Unit:
 
     ffi = FFI()
     ffi.cdef(declarations())
-    ffi.set_source("convkit._convkit", '#include "abi.h"')
+    ffi.set_source("convkit._convkit", '#include "abi.h"\n#include "python.h"\n')
     source = build / "_convkit.c"
     ffi.emit_c_code(str(source))
     flags = [*list(compiler.isas().values())[-1], "-DNDEBUG", "-Wno-unused-parameter"]

@@ -23,6 +23,23 @@ enum { CK_CONSTANT = -1, CK_ZERO = -2 };
 
 enum { CK_NONE = 0, CK_CLIP, CK_LEAKY_RELU, CK_SIGMOID, CK_TANH, CK_SILU, CK_GELU, CK_HARDSWISH };
 
+/* Types of elements. */
+enum { CK_F32 = 0, CK_F64, CK_C64, CK_C128, CK_U8, CK_I8, CK_U16, CK_I16, CK_I32, CK_TYPES };
+
+/* Of x, of the weights, of y, and of the sums before they are rounded to y, which is also the
+ * type of bias and residual. */
+typedef struct ck_types {
+    int32_t x, w, y, sum;
+} ck_types;
+
+/* What is known of the weights of every channel: nothing; that they are the outer product of one
+ * filter per axis, to the last bit or two of each; that they are all the same number. */
+enum { CK_DENSE = 0, CK_SEPARABLE, CK_BOX };
+
+/* How the caller's weights are read: as they lie, back to front along all convolved axes, or
+ * complex-conjugated. */
+enum { CK_AS_IS = 0, CK_FLIPPED, CK_CONJUGATED };
+
 /* One convolved axis, sizes and strides in elements. */
 typedef struct ck_axis {
     int64_t in_size;                /* of x, before input dilation and padding */
@@ -45,8 +62,10 @@ typedef struct ck_conv {
     int64_t x_batch_stride, x_channel_stride;
     int64_t y_batch_stride, y_channel_stride;
     int64_t residual_batch_stride, residual_channel_stride;
-    int64_t item_size;              /* bytes of an element: 4 or 8 */
+    ck_types types;
+    int32_t structure;              /* CK_DENSE ... CK_BOX */
     int64_t threads;                /* block sizes make enough items for so many */
+    int32_t flushes;                /* numbers below the smallest normal one count as zero */
     int32_t activation;             /* CK_NONE ... CK_HARDSWISH */
     double activation_low;          /* lower bound of CK_CLIP, slope of CK_LEAKY_RELU */
     double activation_high;         /* upper bound of CK_CLIP */
@@ -67,7 +86,9 @@ typedef struct ck_arrays {
 typedef struct ck_kernel {
     const char *name; /* the name of its file: "conv_direct_channels_f32" */
     const char *isa;  /* "avx512" */
-    int32_t item_size;
+    const ck_types *types; /* all that it takes */
+    int32_t type_count;
+    int32_t rounds;   /* sums of small integers come out rounded, since they pass a transform */
     /* Why this kernel does not take the problem, or NULL: it does. */
     const char *(*why_not)(const ck_conv *conv);
     /* Estimated seconds on one core. */
@@ -89,6 +110,8 @@ typedef struct ck_kernel {
 
 extern const ck_kernel *const ck_kernels[];
 extern const int32_t ck_kernel_count;
+extern const char *const ck_isas[]; /* that the compiler knew, best first */
+extern const int32_t ck_isa_count;
 
 /* conv.c: the way into a kernel. A descriptor is checked and planned once for
  * its sizes and strides, then run as often as wished; `weights` are packed. */
@@ -107,9 +130,67 @@ typedef struct ck_quick {
     const ck_conv *conv;
     const ck_kernel *kernel;
     const void *weights, *bias;
+    int32_t w_form; /* of a call: CK_AS_IS ... CK_CONJUGATED */
 } ck_quick;
 int32_t ck_quick_run(const ck_quick *quick, const void *x, void *y);
 int32_t ck_quick_call(const ck_quick *quick, const void *x, const void *w, const void *bias, void *y);
+
+/* Taps of a stream's filter that are multiplied as spectra, for input in blocks of one size;
+ * csrc/streams/ has the picture. Offsets are in elements of a real type. */
+typedef struct ck_level {
+    int64_t block, elements;        /* samples it takes at a time, and of a transform */
+    int64_t first_tap, partitions;  /* of `hop` blocks of taps each */
+    int64_t hop, slots;             /* spectra kept: hop * slots */
+    int64_t tables, spectra;        /* in the packed filter */
+    int64_t ring, ready, work;      /* in the state */
+} ck_level;
+
+/* A filter on a stream: `channels` signals side by side that come in pieces of any size. */
+typedef struct ck_stream {
+    const struct ck_stream_kernel *kernel;
+    int64_t taps, channels;
+    int64_t filters;                /* 1, or as many as channels */
+    int64_t block;                  /* samples of the usual push; 0: any */
+    int32_t direct;                 /* no transform: sums of integers are exact */
+    int32_t interleaved;            /* x and y are (samples, channels), not (channels, samples) */
+    void *packed, *state;           /* on cache lines; a state of zeros is the beginning of a stream,
+                                     * and a copy of it goes on as the original would have */
+    /* Filled in by ck_stream_plan. */
+    int64_t packed_bytes, state_bytes;
+    double seconds;                 /* for a sample of all channels */
+    int64_t head;                   /* taps that are summed directly */
+    int64_t piece;                  /* most samples at a time: the block of level 0 */
+    int32_t whole;                  /* a whole block passes the transform with its first taps too */
+    int32_t level_count;
+    ck_level level[4];
+    int64_t history, history_size;  /* in the state: the last samples of (channels, re and im),
+                                     * sample n at n % history_size */
+    int64_t clean, bad, input, sums; /* in the state as well */
+    int64_t down, weights, whole_spectrum; /* in the packed filter */
+} ck_stream;
+
+typedef struct ck_stream_kernel {
+    const char *name, *isa;
+    int32_t type;                   /* of x, the taps and y */
+    void (*plan)(ck_stream *stream);
+    int32_t (*pack)(const ck_stream *stream, const void *taps);
+    /* Samples [begin, end) of `count`. */
+    void (*push)(const ck_stream *stream, const void *x, void *y, int64_t count, int64_t begin,
+                 int64_t end);
+} ck_stream_kernel;
+
+extern const ck_stream_kernel *const ck_stream_kernels[];
+extern const int32_t ck_stream_kernel_count;
+
+/* stream.c: plan, hand over `packed` and a `state` of zeros, pack (filters, taps), then push. The
+ * state's first int64_t is the number of samples so far. CK_EINVAL of the packing: the taps are not
+ * finite, or so large that their sum is not. After CK_ECANCELED some samples have gone in. */
+int32_t ck_stream_plan(ck_stream *stream);
+int32_t ck_stream_pack(const ck_stream *stream, const void *taps);
+int32_t ck_stream_push(const ck_stream *stream, const void *x, void *y, int64_t count);
+
+/* structure.c: CK_DENSE ... CK_BOX, of the weights of one channel. */
+int32_t ck_structure_of(const void *w, int32_t type, int64_t depth, int64_t height, int64_t width);
 
 /* cpu.c: what the running CPU can do. */
 int32_t ck_cpu_has(const char *isa);     /* 1 if it can execute kernels of this ISA */

@@ -61,6 +61,12 @@ void *ck_alloc(int64_t bytes)
     return got ? got + 1 : NULL;
 }
 
+void *ck_alloc_spare(int64_t bytes)
+{
+    block *got = get_block(bytes);
+    return got ? got + 1 : NULL;
+}
+
 void ck_free(void *memory)
 {
     if (memory)
@@ -135,6 +141,7 @@ void ck_give_workspace(void *memory)
 
 void ck_release_caches(void)
 {
+    ck_release_tables();
     for (;;) {
         lock();
         block *old = idle_count > 0 ? remove_idle(idle_count - 1) : NULL;

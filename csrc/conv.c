@@ -69,12 +69,20 @@ static int32_t extent(int64_t item_size, const int64_t sizes[5], const int64_t s
     return multiply(low, item_size) || multiply(high, item_size) ? CK_EOVERFLOW : CK_OK;
 }
 
+static int takes(const ck_kernel *kernel, const ck_types *types)
+{
+    for (int32_t i = 0; i < kernel->type_count; i++)
+        if (!memcmp(&kernel->types[i], types, sizeof *types)) return 1;
+    return 0;
+}
+
 static int32_t check(ck_conv *conv, const ck_kernel *kernel)
 {
     if (conv->batch < 0 || conv->groups < 1 || conv->in_channels < 0 || conv->out_channels < 0
         || conv->in_channels % conv->groups || conv->out_channels % conv->groups
-        || conv->item_size != kernel->item_size || conv->threads < 0 || conv->threads > 256
-        || conv->activation < CK_NONE || conv->activation > CK_HARDSWISH)
+        || !takes(kernel, &conv->types) || conv->threads < 0 || conv->threads > 256
+        || conv->activation < CK_NONE || conv->activation > CK_HARDSWISH
+        || conv->structure < CK_DENSE || conv->structure > CK_BOX)
         return CK_EINVAL;
     int64_t outputs = conv->batch, products = conv->in_channels / conv->groups;
     if (multiply(&outputs, conv->out_channels)) return CK_EOVERFLOW;
@@ -85,7 +93,7 @@ static int32_t check(ck_conv *conv, const ck_kernel *kernel)
             || multiply(&products, conv->axis[i].kernel_size))
             return CK_EOVERFLOW;
     }
-    if (multiply(&products, conv->out_channels) || multiply(&products, conv->item_size))
+    if (multiply(&products, conv->out_channels) || multiply(&products, ck_item_bytes(conv->types.w)))
         return CK_EOVERFLOW;
 
     const ck_axis *a = conv->axis;
@@ -95,8 +103,9 @@ static int32_t check(ck_conv *conv, const ck_kernel *kernel)
     const int64_t y_sizes[5] = {conv->batch, conv->out_channels, a[0].out_size, a[1].out_size, a[2].out_size};
     const int64_t y_strides[5] = {conv->y_batch_stride, conv->y_channel_stride,
                                   a[0].y_stride, a[1].y_stride, a[2].y_stride};
-    const int32_t code = extent(conv->item_size, x_sizes, x_strides, &conv->x_low, &conv->x_high);
-    return code ? code : extent(conv->item_size, y_sizes, y_strides, &conv->y_low, &conv->y_high);
+    const int64_t x_bytes = ck_item_bytes(conv->types.x), y_bytes = ck_item_bytes(conv->types.y);
+    const int32_t code = extent(x_bytes, x_sizes, x_strides, &conv->x_low, &conv->x_high);
+    return code ? code : extent(y_bytes, y_sizes, y_strides, &conv->y_low, &conv->y_high);
 }
 
 static int64_t round_up(int64_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
@@ -153,11 +162,23 @@ static int64_t share(const job *j, int64_t index)
     return each * index + (index < more ? index : more);
 }
 
+static void run_items(const ck_conv *conv, const ck_kernel *kernel, const ck_arrays *arrays,
+                      void *scratch, int64_t begin, int64_t end)
+{
+    if (!conv->flushes) {
+        kernel->run(conv, arrays, scratch, begin, end);
+        return;
+    }
+    const uint64_t before = ck_flush();
+    kernel->run(conv, arrays, scratch, begin, end);
+    ck_unflush(before);
+}
+
 static void ticket(void *arg, int64_t index, int32_t worker)
 {
     const job *j = arg;
-    j->kernel->run(j->conv, j->arrays, j->scratch + worker * j->conv->scratch_bytes,
-                   share(j, index), share(j, index + 1));
+    run_items(j->conv, j->kernel, j->arrays, j->scratch + worker * j->conv->scratch_bytes,
+              share(j, index), share(j, index + 1));
 }
 
 static int overlap(const ck_conv *conv, const void *x, const void *y)
@@ -167,16 +188,17 @@ static int overlap(const ck_conv *conv, const void *x, const void *y)
         && xb + conv->x_low < yb + conv->y_high && yb + conv->y_low < xb + conv->x_high;
 }
 
-static int misaligned(const ck_conv *conv, const void *p)
+static int misaligned(int32_t type, const void *p)
 {
-    return ((uintptr_t)p & (uintptr_t)(conv->item_size - 1)) != 0; /* a power of two */
+    return ((uintptr_t)p & (uintptr_t)(ck_align_bytes(type) - 1)) != 0; /* a power of two */
 }
 
 int32_t ck_conv_run(const ck_conv *conv, const ck_kernel *kernel, const void *x,
                     const void *weights, const void *bias, const void *residual, void *y)
 {
-    if (misaligned(conv, x) || misaligned(conv, y) || misaligned(conv, bias)
-        || misaligned(conv, residual))
+    const ck_types *types = &conv->types;
+    if (misaligned(types->x, x) || misaligned(types->y, y) || misaligned(types->sum, bias)
+        || misaligned(types->sum, residual))
         return CK_EALIGN;
     if (is_empty(conv)) return CK_OK;
     if (overlap(conv, x, y)) return CK_EOVERLAP;
@@ -186,7 +208,7 @@ int32_t ck_conv_run(const ck_conv *conv, const ck_kernel *kernel, const void *x,
 
     _Alignas(ALIGNMENT) char stack[STACK_BYTES];
     if (conv->seconds < THREADS_FROM && scratch <= STACK_BYTES) {
-        kernel->run(conv, &arrays, stack, 0, items);
+        run_items(conv, kernel, &arrays, stack, 0, items);
         return CK_OK;
     }
     int64_t bytes = threads;
@@ -200,7 +222,7 @@ int32_t ck_conv_run(const ck_conv *conv, const ck_kernel *kernel, const void *x,
         j.tickets = conv->seconds < 3600 ? (int64_t)(conv->seconds / POLL_FROM) : items;
     if (j.tickets > items) j.tickets = items;
     if (threads == 1 && conv->seconds < POLL_FROM)
-        kernel->run(conv, &arrays, workspace, 0, items);
+        run_items(conv, kernel, &arrays, workspace, 0, items);
     else
         code = ck_parallel(j.tickets, (int32_t)threads, ticket, &j);
     ck_give_workspace(workspace);
@@ -210,7 +232,7 @@ int32_t ck_conv_run(const ck_conv *conv, const ck_kernel *kernel, const void *x,
 int32_t ck_conv_call(const ck_conv *conv, const ck_kernel *kernel, const void *x,
                      const void *w, const void *bias, const void *residual, void *y)
 {
-    if (misaligned(conv, w)) return CK_EALIGN;
+    if (misaligned(conv->types.w, w)) return CK_EALIGN;
     if (is_empty(conv)) return CK_OK;
     _Alignas(ALIGNMENT) char stack[STACK_BYTES];
     const int64_t bytes = kernel->packed_bytes(conv);
@@ -227,7 +249,34 @@ int32_t ck_quick_run(const ck_quick *quick, const void *x, void *y)
     return ck_conv_run(quick->conv, quick->kernel, x, quick->weights, quick->bias, NULL, y);
 }
 
+/* Weights of one channel, back to front or conjugated. */
+static void reform(const char *w, char *to, int32_t w_form, int32_t type, int64_t taps)
+{
+    const int64_t bytes = ck_item_bytes(type);
+    for (int64_t i = 0; i < taps; i++) {
+        const int64_t from = w_form == CK_FLIPPED ? taps - 1 - i : i;
+        memcpy(to + i * bytes, w + from * bytes, (size_t)bytes);
+        if (w_form != CK_CONJUGATED) continue;
+        if (type == CK_C64) ((float *)to)[2 * i + 1] *= -1;
+        if (type == CK_C128) ((double *)to)[2 * i + 1] *= -1;
+    }
+}
+
 int32_t ck_quick_call(const ck_quick *quick, const void *x, const void *w, const void *bias, void *y)
 {
-    return ck_conv_call(quick->conv, quick->kernel, x, w, bias, NULL, y);
+    const ck_conv *conv = quick->conv;
+    if (quick->w_form == CK_AS_IS || is_empty(conv))
+        return ck_conv_call(conv, quick->kernel, x, w, bias, NULL, y);
+
+    if (misaligned(conv->types.w, w)) return CK_EALIGN;
+    const int64_t taps = conv->axis[0].kernel_size * conv->axis[1].kernel_size
+                       * conv->axis[2].kernel_size; /* of one channel: `convolve` knows no others */
+    const int64_t bytes = taps * ck_item_bytes(conv->types.w);
+    _Alignas(ALIGNMENT) char stack[1024];
+    char *formed = bytes <= (int64_t)sizeof stack ? stack : ck_take_workspace(bytes);
+    if (!formed) return CK_ENOMEM;
+    reform(w, formed, quick->w_form, conv->types.w, taps);
+    const int32_t code = ck_conv_call(conv, quick->kernel, x, formed, bias, NULL, y);
+    if (formed != stack) ck_give_workspace(formed);
+    return code;
 }

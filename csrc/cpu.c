@@ -53,6 +53,8 @@ int32_t ck_cpu_has(const char *isa)
         return avx2;
     if (!strcmp(isa, "avx512"))
         return avx512;
+    if (!strcmp(isa, "avx512_vnni"))
+        return avx512 && bit(c7, 11);
     if (!strcmp(isa, "avx512_vnni_bf16"))
         return avx512 && bit(c7, 11) && bit(a71, 5);
     return 0;

@@ -16,7 +16,8 @@
  *
  * There is one section at a time. A call from inside a section, or while another
  * thread's runs, does its tasks by itself, one after the other: no deadlock, no
- * more threads than asked for.
+ * more threads than asked for. Inside a section of one thread, a call may still share
+ * out its tasks: so one task can be a whole image whose passes are sections.
  */
 #define _GNU_SOURCE
 #include "core.h"
@@ -232,6 +233,7 @@ static _Atomic int32_t polling; /* threads inside of it */
 static _Thread_local struct {
     run *run;        /* what this thread works for, or NULL */
     bool caller;     /* it is the one that was called */
+    bool sharing;    /* its section has other threads */
     int32_t polling; /* how often it is inside of the call-back */
 } self;
 
@@ -373,8 +375,10 @@ static void *be_worker(void *unused)
         leave_cpu(job.cpu);
         set_fp_mode(job.mode);
         self.run = job.run;
+        self.sharing = true;
         work(claimed, (int32_t)((claimed & SEATS) / SEAT));
         self.run = NULL;
+        self.sharing = false;
         if (atomic_fetch_sub(&state, ACTIVE) / ACTIVE == 1)
             ring(&finish, 1);
     }
@@ -422,11 +426,11 @@ static void await_finish(void)
 
 int32_t ck_parallel(int64_t count, int32_t threads, ck_task task, void *arg)
 {
-    if (self.run) /* inside a section */
+    if (self.sharing) /* inside a section */
         return work_alone(count, task, arg);
 
-    run r = {false, coarse_now() + POLL_NS};
-    self.run = &r;
+    run own = {false, coarse_now() + POLL_NS}, *r = self.run ? self.run : &own;
+    self.run = r;
     self.caller = true;
     int32_t most = convkit_get_num_threads();
     if (threads > most)
@@ -444,18 +448,22 @@ int32_t ck_parallel(int64_t count, int32_t threads, ck_task task, void *arg)
         job.task = task;
         job.arg = arg;
         job.count = count;
-        job.run = &r;
+        job.run = r;
         job.mode = get_fp_mode();
         job.cpu = current_cpu();
+        self.sharing = true;
         atomic_store(&state, (uint64_t)seats * SEAT + (uint64_t)count);
         ring(&start, seats);
         work(claim(false), 0);
         await_finish();
+        self.sharing = false;
         atomic_store(&busy, false);
     }
-    self.run = NULL;
-    self.caller = false;
-    return atomic_load(&r.canceled) ? CK_ECANCELED : CK_OK;
+    if (r == &own) {
+        self.run = NULL;
+        self.caller = false;
+    }
+    return atomic_load(&r->canceled) ? CK_ECANCELED : CK_OK;
 }
 
 /* A child has the thread that forked and no other, so the pool starts anew,
@@ -472,6 +480,7 @@ static void after_fork_in_child(void)
     if (self.run)
         atomic_store(&self.run->canceled, true);
     self.run = NULL;
+    self.sharing = false;
 }
 
 __attribute__((constructor)) static void watch_forks(void)

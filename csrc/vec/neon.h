@@ -1,7 +1,7 @@
 /* NEON (aarch64): 16 bytes, 32 registers; tails lane by lane. */
 #define VEC_TILE_PIXELS 7
 #define VEC_WIDE 1 /* 32 registers */
-#define VEC_TAPS 0 /* unaligned loads seldom cross a cache line */
+#define VEC_SHIFT 0
 enum { VEC_BYTES = 16 };
 typedef real vec __attribute__((vector_size(16)));
 typedef real vec_unaligned __attribute__((vector_size(16), aligned(sizeof(real)), may_alias));

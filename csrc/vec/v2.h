@@ -2,7 +2,7 @@
  * Plain C besides vec_pin, so it also serves any ISA without a header of its own. */
 #define VEC_TILE_PIXELS 5
 #define VEC_WIDE 0 /* 16 registers */
-#define VEC_TAPS 0 /* unaligned loads seldom cross a cache line */
+#define VEC_SHIFT 0
 enum { VEC_BYTES = 16 };
 typedef real vec __attribute__((vector_size(16)));
 typedef real vec_unaligned __attribute__((vector_size(16), aligned(sizeof(real)), may_alias));

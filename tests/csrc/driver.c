@@ -12,6 +12,7 @@
  */
 #include "core.h"
 
+#include <complex.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -27,7 +28,7 @@ enum { GUARD = 256 };
 #endif
 enum { GUARD_BYTE = 0xA5, NAN_BYTE = 0xFF }; /* bytes of 0xFF are a NaN of any width */
 enum { AXES = 5, BATCH = 0, CHANNEL = 1, FIRST = 2 };
-enum { MAX_EDGES = 64, MAX_MACS = 300 * 1000 };
+enum { MAX_EDGES = 64, MAX_TAPS = 300, MAX_MACS = 300 * 1000 };
 
 static const char *fault = "";
 
@@ -39,6 +40,7 @@ static bool planted(const char *name)
 /* ---- numbers drawn, the same on every machine ---------------------------- */
 
 typedef uint64_t rng;
+typedef double complex number;
 
 static int64_t draw(rng *r, int64_t low, int64_t high) /* low ... high */
 {
@@ -133,15 +135,15 @@ static bool is_intact(const buffer *b)
 typedef struct array {
     buffer memory;
     int64_t first; /* element 0, 0, 0, 0, 0 */
-    int64_t size[AXES], stride[AXES], item_size;
+    int64_t size[AXES], stride[AXES];
+    int32_t type;
 } array;
 
 /* An array with its axes in any order in memory, gaps between the elements, some
  * axes backwards; `broadcast`: some with a stride of 0. */
-static array new_array(rng *r, const int64_t size[AXES], int64_t item_size,
-                       bool broadcast)
+static array new_array(rng *r, const int64_t size[AXES], int32_t type, bool broadcast)
 {
-    array a = {.item_size = item_size};
+    array a = {.type = type};
     memcpy(a.size, size, sizeof a.size);
     int order[AXES] = {0, 1, 2, 3, 4};
     if (one_in(r, 2))
@@ -172,7 +174,7 @@ static array new_array(rng *r, const int64_t size[AXES], int64_t item_size,
     int64_t elements = 1;
     for (int i = 0; i < AXES; i++)
         elements *= size[i];
-    a.memory = new_buffer(elements ? (last + 1) * item_size : 0);
+    a.memory = new_buffer(elements ? (last + 1) * ck_item_bytes(type) : 0);
     if (!elements)
         a.first = 0;
     return a;
@@ -187,22 +189,55 @@ static int64_t locate(const array *a, const int64_t index[AXES])
     return at;
 }
 
-static double get(const void *memory, int64_t at, int64_t item_size)
+/* An element of any type, as a number that holds all of them. */
+static number get(const void *memory, int64_t at, int32_t type)
 {
-    return item_size == 4 ? ((const float *)memory)[at] : ((const double *)memory)[at];
+    switch (type) {
+    case CK_F32: return ((const float *)memory)[at];
+    case CK_F64: return ((const double *)memory)[at];
+    case CK_C64: return ((const float complex *)memory)[at];
+    case CK_C128: return ((const double complex *)memory)[at];
+    case CK_U8: return ((const uint8_t *)memory)[at];
+    case CK_I8: return ((const int8_t *)memory)[at];
+    case CK_U16: return ((const uint16_t *)memory)[at];
+    case CK_I16: return ((const int16_t *)memory)[at];
+    default: return ((const int32_t *)memory)[at];
+    }
 }
 
-static void put(void *memory, int64_t at, int64_t item_size, double value)
+/* Rounded to nearest and saturated where the type holds integers. */
+static number rounded(number value, int32_t type)
 {
-    if (item_size == 4)
-        ((float *)memory)[at] = (float)value;
-    else
-        ((double *)memory)[at] = value;
+    static const double low[CK_TYPES] = {[CK_I8] = INT8_MIN, [CK_I16] = INT16_MIN,
+                                         [CK_I32] = INT32_MIN};
+    static const double high[CK_TYPES] = {[CK_U8] = UINT8_MAX, [CK_I8] = INT8_MAX,
+                                          [CK_U16] = UINT16_MAX, [CK_I16] = INT16_MAX,
+                                          [CK_I32] = INT32_MAX};
+    if (type == CK_F32)
+        return (float)creal(value);
+    if (type == CK_C64)
+        return (float complex)value;
+    return type < CK_U8 ? value : fmin(fmax(rint(creal(value)), low[type]), high[type]);
+}
+
+static void put(void *memory, int64_t at, int32_t type, number value)
+{
+    switch (type) {
+    case CK_F32: ((float *)memory)[at] = (float)creal(value); break;
+    case CK_F64: ((double *)memory)[at] = creal(value); break;
+    case CK_C64: ((float complex *)memory)[at] = (float complex)value; break;
+    case CK_C128: ((double complex *)memory)[at] = value; break;
+    case CK_U8: ((uint8_t *)memory)[at] = (uint8_t)creal(value); break;
+    case CK_I8: ((int8_t *)memory)[at] = (int8_t)creal(value); break;
+    case CK_U16: ((uint16_t *)memory)[at] = (uint16_t)creal(value); break;
+    case CK_I16: ((int16_t *)memory)[at] = (int16_t)creal(value); break;
+    default: ((int32_t *)memory)[at] = (int32_t)creal(value);
+    }
 }
 
 static void *origin(const array *a)
 {
-    return (char *)inside(&a->memory) + a->first * a->item_size;
+    return (char *)inside(&a->memory) + a->first * ck_item_bytes(a->type);
 }
 
 /* Steps through all indices; false after the last. */
@@ -225,9 +260,14 @@ static bool is_empty(const array *a)
 }
 
 /* Small integers, or, to tell one order of adding from another, fractions. */
-static double draw_value(rng *r, bool exact)
+static number draw_value(rng *r, bool exact, int32_t type)
 {
-    return exact ? (double)draw(r, -4, 4) : (double)draw(r, -1000000, 1000000) * 1e-6;
+    const int64_t low = type == CK_U8 || type == CK_U16 ? 0 : -4;
+    const bool whole = exact || type >= CK_U8;
+    double part[2];
+    for (int i = 0; i < 2; i++)
+        part[i] = whole ? (double)draw(r, low, 4) : (double)draw(r, -1000000, 1000000) * 1e-6;
+    return type == CK_C64 || type == CK_C128 ? part[0] + I * part[1] : part[0];
 }
 
 static void fill_array(rng *r, array *a, bool exact)
@@ -236,15 +276,15 @@ static void fill_array(rng *r, array *a, bool exact)
     if (is_empty(a))
         return;
     do
-        put(inside(&a->memory), locate(a, index), a->item_size, draw_value(r, exact));
+        put(inside(&a->memory), locate(a, index), a->type, draw_value(r, exact, a->type));
     while (next_index(a, index));
 }
 
-static buffer new_vector(rng *r, int64_t count, int64_t item_size, bool exact)
+static buffer new_vector(rng *r, int64_t count, int32_t type, bool exact)
 {
-    buffer b = new_buffer(count * item_size);
+    buffer b = new_buffer(count * ck_item_bytes(type));
     for (int64_t i = 0; i < count; i++)
-        put(inside(&b), i, item_size, draw_value(r, exact));
+        put(inside(&b), i, type, draw_value(r, exact, type));
     return b;
 }
 
@@ -260,10 +300,12 @@ static void draw_axis(rng *r, ck_axis *a, int64_t *edges, bool wide)
 {
     a->kernel_size = one_in(r, 4) ? 1 : draw(r, 1, wide ? 9 : 4);
     if (wide && one_in(r, 16))
-        a->kernel_size = draw(r, 10, 70);
+        a->kernel_size = draw(r, 10, one_in(r, 4) ? MAX_TAPS : 70);
     a->stride = one_in(r, 3) ? draw(r, 1, 4) : 1;
     a->dilation = one_in(r, 3) ? draw(r, 1, 5) : 1;
     a->in_dilation = one_in(r, 5) ? draw(r, 1, 3) : 1;
+    if (wide && one_in(r, 16)) /* resampling by a ratio, in vectors of any width */
+        a->stride = draw(r, 1, 40), a->in_dilation = one_in(r, 2) ? 1 : draw(r, 1, 40);
     a->pad_before = one_in(r, 2) ? 0 : draw(r, 0, 5);
     a->pad_after = one_in(r, 2) ? 0 : draw(r, 0, 5);
     a->pad_value = one_in(r, 3) ? (double)draw(r, -4, 4) : 0;
@@ -272,7 +314,7 @@ static void draw_axis(rng *r, ck_axis *a, int64_t *edges, bool wide)
      * less: the edges of every tile. */
     int64_t outs = draw(r, 0, 6);
     if (wide)
-        outs = (INT64_C(1) << draw(r, 1, 4)) * draw(r, 1, 5) + draw(r, -1, 1);
+        outs = (INT64_C(1) << draw(r, 1, one_in(r, 4) ? 9 : 4)) * draw(r, 1, 5) + draw(r, -1, 1);
     int64_t spread = (outs - 1) * a->stride + (a->kernel_size - 1) * a->dilation + 1
                      - a->pad_before - a->pad_after + draw(r, 0, a->stride - 1);
     a->in_size = spread < 1 ? draw(r, 0, 3) : (spread - 1) / a->in_dilation + 1;
@@ -317,7 +359,7 @@ static problem draw_problem(rng *r)
                                    .dilation = 1,
                                    .out_size = 1};
             if (i >= 3 - rank)
-                draw_axis(r, &c->axis[i], p.edges[i], i == 2);
+                draw_axis(r, &c->axis[i], p.edges[i], i == 2 || (i == 1 && one_in(r, 4)));
         }
         c->threads = draw(r, 1, 3);
         c->activation = one_in(r, 2) ? CK_NONE : (int32_t)draw(r, CK_CLIP, CK_LEAKY_RELU);
@@ -350,7 +392,7 @@ static int64_t source(const ck_axis *a, int64_t at)
 }
 
 /* An element of padded x: as np.pad fills it, axis after axis, the last constant wins. */
-static double padded(const ck_conv *c, const array *x, int64_t b, int64_t channel,
+static number padded(const ck_conv *c, const array *x, int64_t b, int64_t channel,
                      const int64_t at[3])
 {
     int64_t index[AXES] = {b, channel, 0, 0, 0};
@@ -362,11 +404,12 @@ static double padded(const ck_conv *c, const array *x, int64_t b, int64_t channe
         zero = zero || from == CK_ZERO;
         index[FIRST + i] = from;
     }
-    return zero ? 0 : get(inside(&x->memory), locate(x, index), x->item_size);
+    return zero ? 0 : get(inside(&x->memory), locate(x, index), x->type);
 }
 
-static double activate(const ck_conv *c, double v)
+static number activate(const ck_conv *c, number sum)
 {
+    const double v = creal(sum);
     switch (c->activation) {
     case CK_CLIP:
         return fmin(fmax(v, c->activation_low), c->activation_high);
@@ -375,7 +418,7 @@ static double activate(const ck_conv *c, double v)
     case CK_HARDSWISH:
         return v * fmin(fmax(v + 3, 0), 6) / 6;
     default:
-        return v;
+        return sum;
     }
 }
 
@@ -384,7 +427,7 @@ typedef struct arrays {
     buffer w, bias, packed;
 } arrays;
 
-static double reference(const problem *p, const arrays *a, const int64_t index[AXES])
+static number reference(const problem *p, const arrays *a, const int64_t index[AXES])
 {
     const ck_conv *c = &p->conv;
     int64_t channels = c->in_channels / c->groups;
@@ -392,7 +435,7 @@ static double reference(const problem *p, const arrays *a, const int64_t index[A
     int64_t tap = index[CHANNEL] * channels; /* w: (out_channels, channels, kd, kh, kw) */
     for (int i = 0; i < 3; i++)
         tap *= c->axis[i].kernel_size;
-    double sum = 0;
+    number sum = 0;
     for (int64_t ic = 0; ic < channels; ic++)
         for (int64_t kd = 0; kd < c->axis[0].kernel_size; kd++)
             for (int64_t kh = 0; kh < c->axis[1].kernel_size; kh++)
@@ -403,17 +446,42 @@ static double reference(const problem *p, const arrays *a, const int64_t index[A
                         at[i] = index[FIRST + i] * c->axis[i].stride
                                 + k[i] * c->axis[i].dilation;
                     sum += padded(c, &a->x, index[BATCH], group * channels + ic, at)
-                           * get(inside(&a->w), tap++, c->item_size);
+                           * get(inside(&a->w), tap++, c->types.w);
                 }
     if (p->has_bias)
-        sum += get(inside(&a->bias), index[CHANNEL], c->item_size);
+        sum += get(inside(&a->bias), index[CHANNEL], c->types.sum);
     if (p->has_residual)
         sum +=
-            get(inside(&a->residual.memory), locate(&a->residual, index), c->item_size);
-    return activate(c, sum);
+            get(inside(&a->residual.memory), locate(&a->residual, index), c->types.sum);
+    return rounded(activate(c, sum), c->types.y);
 }
 
 /* ---- one problem on one kernel ------------------------------------------- */
+
+/* Weights of the structure that the descriptor states. */
+static buffer new_weights(rng *r, const ck_conv *c, bool exact)
+{
+    const int64_t channels = c->in_channels / c->groups;
+    const int64_t taps = c->axis[0].kernel_size * c->axis[1].kernel_size
+                         * c->axis[2].kernel_size;
+    const int32_t type = c->types.w;
+    buffer w = new_vector(r, c->out_channels * channels * taps, type, exact);
+    for (int64_t i = 0; c->structure != CK_DENSE && i < c->out_channels * channels; i++) {
+        double factor[3][MAX_TAPS]; /* small integers: every product is exact */
+        const bool is_signed = type != CK_U8 && type != CK_U16;
+        for (int axis = 0; axis < 3; axis++)
+            for (int64_t k = 0; k < c->axis[axis].kernel_size; k++)
+                factor[axis][k] = c->structure == CK_BOX ? axis + 1
+                                                         : (double)draw(r, -is_signed, 2);
+        int64_t at = i * taps;
+        for (int64_t kd = 0; kd < c->axis[0].kernel_size; kd++)
+            for (int64_t kh = 0; kh < c->axis[1].kernel_size; kh++)
+                for (int64_t kw = 0; kw < c->axis[2].kernel_size; kw++)
+                    put(inside(&w), at++, type,
+                        factor[0][kd] * factor[1][kh] * factor[2][kw]);
+    }
+    return w;
+}
 
 static arrays new_arrays(rng *r, problem *p, bool exact)
 {
@@ -423,14 +491,12 @@ static arrays new_arrays(rng *r, problem *p, bool exact)
                                   k[2].in_size};
     const int64_t y_size[AXES] = {c->batch, c->out_channels, k[0].out_size, k[1].out_size,
                                   k[2].out_size};
-    int64_t taps = c->out_channels * (c->in_channels / c->groups) * k[0].kernel_size
-                   * k[1].kernel_size * k[2].kernel_size;
     arrays a = {
-        .x = new_array(r, x_size, c->item_size, true),
-        .residual = new_array(r, y_size, c->item_size, true),
-        .y = new_array(r, y_size, c->item_size, false),
-        .w = new_vector(r, taps, c->item_size, exact),
-        .bias = new_vector(r, c->out_channels, c->item_size, exact),
+        .x = new_array(r, x_size, c->types.x, true),
+        .residual = new_array(r, y_size, c->types.sum, true),
+        .y = new_array(r, y_size, c->types.y, false),
+        .w = new_weights(r, c, exact),
+        .bias = new_vector(r, c->out_channels, c->types.sum, exact),
     };
     fill_array(r, &a.x, exact);
     fill_array(r, &a.residual, exact);
@@ -464,24 +530,32 @@ static void check_guards(const ck_kernel *kernel, const ck_conv *conv, const arr
         fail(kernel, conv, "wrote outside the packed weights");
 }
 
+/* Of kernels that round: what a transform of some hundred elements of this size may lose. */
+static bool is_right(const ck_kernel *kernel, int32_t type, number got, number right)
+{
+    if (!kernel->rounds)
+        return got == right;
+    return cabs(got - right) <= (type == CK_F32 || type == CK_C64 ? 2e-3 : 1e-11);
+}
+
 static void check_values(const ck_kernel *kernel, const problem *p, const arrays *a)
 {
-    int64_t index[AXES] = {0}, item_size = p->conv.item_size;
+    int64_t index[AXES] = {0};
+    const int32_t type = p->conv.types.y;
+    const int64_t bytes = ck_item_bytes(type);
     buffer rest =
         new_buffer(a->y.memory.bytes); /* y less its elements: NaN, if all is well */
     memcpy(inside(&rest), inside(&a->y.memory), (size_t)rest.bytes);
     if (!is_empty(&a->y))
         do {
             int64_t at = locate(&a->y, index);
-            double got = get(inside(&a->y.memory), at, item_size);
-            double right = reference(p, a, index);
-            if (item_size == 4)
-                right = (float)right;
-            if (got != right)
-                fail(kernel, &p->conv, "y[%d, %d, %d, %d, %d] is %.17g, not %.17g",
+            number got = get(inside(&a->y.memory), at, type);
+            number right = reference(p, a, index);
+            if (!is_right(kernel, type, got, right))
+                fail(kernel, &p->conv, "y[%d, %d, %d, %d, %d] is %.17g%+.17gi, not %.17g%+.17gi",
                      (int)index[0], (int)index[1], (int)index[2], (int)index[3],
-                     (int)index[4], got, right);
-            memset((char *)inside(&rest) + at * item_size, NAN_BYTE, (size_t)item_size);
+                     (int)index[4], creal(got), cimag(got), creal(right), cimag(right));
+            memset((char *)inside(&rest) + at * bytes, NAN_BYTE, (size_t)bytes);
         } while (next_index(&a->y, index));
     for (int64_t i = 0; i < rest.bytes; i++)
         if (((unsigned char *)inside(&rest))[i] != NAN_BYTE)
@@ -519,7 +593,7 @@ static void run_kernel(rng *r, const ck_kernel *kernel, const problem *p, arrays
     if (planted("overrun"))
         memset((char *)inside(&a->y.memory) + a->y.memory.bytes, 0, 1);
     if (planted("hole"))
-        put(all.y, 0, p->conv.item_size, NAN);
+        put(all.y, 0, p->conv.types.y, NAN);
     check_guards(kernel, &p->conv, a);
 }
 
@@ -655,7 +729,7 @@ static void state_out_size(ck_axis *a)
 static bool test_liar(rng r, const ck_kernel *kernel, problem p)
 {
     ck_conv *c = &p.conv;
-    c->item_size = kernel->item_size;
+    c->types = kernel->types[0];
     int64_t *fields[] = {
         &c->batch,   &c->groups,         &c->in_channels,      &c->out_channels,
         &c->threads, &c->x_batch_stride, &c->x_channel_stride, &c->y_batch_stride};
@@ -697,7 +771,7 @@ static void test_overflow(const ck_kernel *kernel)
                                   .out_size = 1,
                                   .x_stride = 1,
                                   .y_stride = 1};
-    valid.item_size = kernel->item_size;
+    valid.types = kernel->types[0];
     valid.threads = 1;
     ck_conv wide = valid, strided = valid, padded = valid;
     wide.axis[2].in_size = wide.axis[2].out_size = INT64_MAX / 2;
@@ -713,15 +787,33 @@ static void test_overflow(const ck_kernel *kernel)
 
 /* ---- all of it ----------------------------------------------------------- */
 
-/* A problem in the kernel's dtype; false if the kernel does not take it. */
-static bool problem_for(const ck_kernel *kernel, rng *r, problem *p)
+/* A problem in one of the kernel's types; false if the kernel does not take it. */
+static bool draw_for(const ck_kernel *kernel, rng *r, problem *p)
 {
     *p = draw_problem(r);
     for (int i = 0; i < 3; i++) /* the copy has tables of its own */
         if (p->conv.axis[i].edges)
             p->conv.axis[i].edges = p->edges[i];
-    p->conv.item_size = kernel->item_size;
-    return !kernel->why_not(&p->conv);
+    ck_conv *c = &p->conv;
+    c->types = kernel->types[draw(r, 0, kernel->type_count - 1)];
+    const bool is_complex = c->types.y == CK_C64 || c->types.y == CK_C128;
+    if (is_complex || c->types.y >= CK_U8) /* no activation of theirs is exact */
+        c->activation = CK_NONE;
+    if (c->types.x == CK_U8 || c->types.x == CK_U16)
+        for (int i = 0; i < 3; i++)
+            c->axis[i].pad_value = fabs(c->axis[i].pad_value);
+    if (kernel->why_not(c))
+        c->structure = (int32_t)draw(r, CK_SEPARABLE, CK_BOX);
+    return !kernel->why_not(c);
+}
+
+/* The first problem of some that the kernel takes; false if it takes none of them. */
+static bool problem_for(const ck_kernel *kernel, rng *r, problem *p)
+{
+    for (int i = 0; i < 16; i++)
+        if (draw_for(kernel, r, p))
+            return true;
+    return false;
 }
 
 typedef struct crowd {

@@ -58,14 +58,15 @@ def test_every_kernel_agrees_on_every_isa_of_this_cpu(driver, run):
     output = run(driver, "-n", 150)
 
     print(output)
-    assert isas(output) == set(native.isas())
+    own = {row.isa for name in native.kernel_names() for row in native.kernels(name).values()}
+    assert isas(output) == {native.text(isa) for isa in own}
 
 
 @pytest.mark.parametrize(
     ("fault", "finding"),
     [
         ("overrun", "wrote outside y"),
-        ("hole", "is nan, not"),
+        ("hole", "+0i, not "),
         ("order", "other bits on 2 threads"),
         ("leak", "bytes of native memory were never given back"),
     ],

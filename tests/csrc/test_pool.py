@@ -26,7 +26,7 @@ def pool(setup_py, tmp_path_factory):
         target = folder / name
         if not target.exists():
             compiler = setup_py.Compiler.from_environment()
-            sources = [CSRC / "pool.c", CSRC / "alloc.c", HERE / "pool_driver.c"]
+            sources = [CSRC / "pool.c", CSRC / "alloc.c", CSRC / "tables.c", HERE / "pool_driver.c"]
             command = [*compiler.command, *setup_py.FLAGS, "-UNDEBUG", f"-I{CSRC}", *flags]
             setup_py.run([*command, *map(str, sources), "-o", str(target), "-pthread"])
         return target
