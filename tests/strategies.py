@@ -42,25 +42,41 @@ def problems(
     dtypes: list[tuple[str, str, str]] | None = None,
     accuracies: list[str] | None = None,
     nan_policies: list[str] | None = None,
+    structures: list[str] | None = None,
+    is_single: bool = False,
+    is_stepless: bool = False,
 ) -> ConvProblem:
-    """Draw a valid forward problem; the arguments restrict what an option may be."""
+    """Draw a valid forward problem; the arguments restrict what an option may be.
+
+    `is_single`: one channel per group. `is_stepless`: no stride and no input dilation.
+    """
     rank = draw(st.sampled_from(ranks or [1, 2, 2, 3]))
     dtype, weight_dtype, out_dtype = draw(st.sampled_from(dtypes or DTYPES))
     groups = draw(st.sampled_from([1, 1, 1, 2, 3]))
     channels = st.sampled_from([1, 1, 2, 2, 3, 3, 4, 5, 7, 8, 9, 16, 17, 33, 0])
-    axes = [draw(_axes(rank, is_last=axis == rank - 1)) for axis in range(rank)]
+    axes = [
+        draw(_axes(rank, is_last=axis == rank - 1, is_stepless=is_stepless)) for axis in range(rank)
+    ]
     modes = st.sampled_from(MODES if is_integer(dtype) else FLOAT_MODES)
     signed = dtype not in ("bool", "uint8", "uint16", "uint32", "uint64")
     modes = modes.filter(lambda mode: signed or mode[1] != -2.0)
     activation = None
     if not is_complex(out_dtype) and draw(st.booleans()):
         activation = draw(st.sampled_from(ACTIVATIONS))
+    # Images and signals, which have kernels of their own: one channel.
+    is_image = draw(st.integers(0, 2)) == 0
+    groups = 1 if is_image else groups
+    layouts = ["channels_first", "channels_first", "batch_last" if is_image else "channels_last"]
+    known = structures or ["dense", "separable", "box"]
+    if not is_image or is_complex(dtype):
+        known = [name for name in known if name == "dense"] or known
+    is_single = is_single or is_image
     return ConvProblem(
         op="forward",
-        batch=draw(st.sampled_from([1, 1, 1, 2, 2, 3, 5, 0])),
+        batch=draw(st.sampled_from([1, 1, 1, 2, 2, 3, 5, 0, 20])),
         groups=groups,
-        in_channels=groups * draw(channels),
-        out_channels=groups * draw(channels),
+        in_channels=groups * (1 if is_single else draw(channels)),
+        out_channels=groups * (1 if is_single else draw(channels)),
         in_size=tuple(axis["size"] for axis in axes),
         kernel_size=tuple(axis["kernel"] for axis in axes),
         stride=tuple(axis["stride"] for axis in axes),
@@ -72,7 +88,8 @@ def problems(
         out_dtype=out_dtype,
         boundary=tuple(draw(modes) if _may_repeat(axis) else "zeros" for axis in axes),
         activation=activation,
-        layout=draw(st.sampled_from(["channels_first", "channels_first", "channels_last"])),
+        layout=draw(st.sampled_from(layouts)),
+        structure=draw(st.sampled_from(known)),
         accuracy=draw(st.sampled_from(accuracies or ["default", "strict", "fast"])),
         nan_policy="propagate"
         if is_integer(dtype)
@@ -85,17 +102,17 @@ def _may_repeat(axis: dict[str, Any]) -> bool:
 
 
 @st.composite
-def _axes(draw: st.DrawFn, rank: int, *, is_last: bool) -> dict[str, Any]:
+def _axes(draw: st.DrawFn, rank: int, *, is_last: bool, is_stepless: bool) -> dict[str, Any]:
     """Draw what belongs to one axis; small, since ranks multiply, but for the last one."""
     longest = {1: 150, 2: 40, 3: 20}[rank] if is_last else {1: 150, 2: 12, 3: 6}[rank]
     size = draw(st.integers(0, longest))
-    kernel = draw(st.sampled_from([1, 1, 2, 3, 3, 4, 5, 7] + [11] * (rank == 1)))
+    kernel = draw(st.sampled_from([1, 1, 2, 3, 3, 4, 5, 7] + [11, 40] * (rank == 1)))
     dilation = draw(st.sampled_from([1, 1, 1, 2, 3]))
     if kernel == 1 and draw(st.booleans()):
         dilation = draw(st.sampled_from([1, HUGE]))
-    stride = draw(st.sampled_from([1, 1, 1, 2, 3, 5, HUGE]))
-    input_dilation = draw(st.sampled_from([1, 1, 1, 1, 2, 3]))
-    if size == 1 and draw(st.booleans()):
+    stride = 1 if is_stepless else draw(st.sampled_from([1, 1, 1, 2, 3, 5, HUGE]))
+    input_dilation = 1 if is_stepless else draw(st.sampled_from([1, 1, 1, 1, 2, 3]))
+    if size == 1 and not is_stepless and draw(st.booleans()):
         input_dilation = HUGE
     pads = st.sampled_from([0, 0, 0, 1, 1, 2, 3, 4, 2 * size + 3])
     before, after = draw(pads), draw(pads)
@@ -130,12 +147,27 @@ def arrays_of(problem: ConvProblem, seed: int) -> Arrays:
     if not is_integer(problem.dtype) and rng.random() < 0.3:
         where = rng.random(x.shape) < 0.03
         x[where] = rng.choice([np.nan, np.inf, -np.inf], where.sum())
-    w = numbers(rng, form.w_shape, problem.weight_dtype)
+    w = weights(rng, problem, form.w_shape)
     bias, residual = (
         numbers(rng, shape, problem.bias_dtype) if rng.random() < 0.5 else None
         for shape in [(problem.out_channels,), form.y_shape]
     )
     return Arrays(strided(rng, x), w, bias, None if residual is None else strided(rng, residual))
+
+
+def weights(rng: np.random.Generator, problem: ConvProblem, shape: tuple[int, ...]) -> Array:
+    """Draw weights of the problem's structure."""
+    dtype = problem.weight_dtype
+    if problem.structure == "dense":
+        return numbers(rng, shape, dtype)
+    if problem.structure == "box":
+        return np.broadcast_to(numbers(rng, (1,), dtype), shape).copy()
+    whole = rng.random() < 0.5 or is_integer(dtype)
+    w = np.ones(shape)
+    for axis, size in enumerate(problem.kernel_size, start=2):
+        factor = rng.integers(0, 3, size) if whole else rng.standard_normal(size)
+        w = w * factor.reshape(size, *(1,) * (w.ndim - axis - 1))
+    return w.astype(real_dtype(dtype))
 
 
 def numbers(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Array:

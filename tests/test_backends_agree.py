@@ -61,21 +61,31 @@ MOST_EXAMPLES = settings.get_profile(settings.get_current_profile_name()).max_ex
 @cache
 def supported_draws(algorithm: Algorithm) -> st.SearchStrategy[ConvProblem]:
     """Draw problems that `algorithm` mostly takes: of the options it takes on a simple problem."""
-    simple = "conv1d n1 c1 o1 i9 k3"
-    dtypes = [
-        d
-        for d in DTYPES
-        if algorithm.supports(ConvProblem.parse(f"{simple} {d[0]}*{d[1]}->{d[2]}"))
-    ]
-    plain = f"{simple} {dtypes[0][0]}*{dtypes[0][1]}->{dtypes[0][2]}"
-    words = {"default": "", "strict": " strict", "fast": " fast"}
-    accuracies = [
-        name for name, word in words.items() if algorithm.supports(ConvProblem.parse(plain + word))
-    ]
-    policies = ["propagate"]
-    if algorithm.supports(ConvProblem.parse(f"{simple} float32 omit")):
-        policies.append("omit")
-    return problems(dtypes=dtypes, accuracies=accuracies, nan_policies=policies)
+
+    def takes(words: str, dtype: str = "float32") -> bool:
+        return algorithm.supports(ConvProblem.parse(f"{words} {dtype}"))
+
+    simple = next(line for line in SIMPLE if takes(line))
+    accuracies = [name for name in ("strict", "fast") if takes(f"{simple} {name}")]
+    policies = ["propagate", "omit"] if takes(f"{simple} omit") else ["propagate"]
+    rank = int(simple[4])
+    return problems(
+        ranks=None if rank == 1 else [rank],
+        dtypes=[d for d in DTYPES if takes(simple, f"{d[0]}*{d[1]}->{d[2]}")],
+        accuracies=["default", *accuracies],
+        nan_policies=policies,
+        structures=["separable", "box"] if simple.endswith("separable") else None,
+        is_single=not takes("conv1d n1 c2 o2 i9 k3"),
+        is_stepless=not takes("conv1d n1 c1 o1 i9 k3 s2"),
+    )
+
+
+# From what most algorithms take to what only some do.
+SIMPLE = (
+    "conv1d n1 c1 o1 i9 k3",
+    "conv2d n1 c1 o1 i9x9 k3x3",
+    "conv2d n1 c1 o1 i9x9 k3x3 separable",
+)
 
 
 def check(algorithm: Algorithm, isa: str | None, problem: ConvProblem, seed: int) -> None:

@@ -92,7 +92,7 @@ def test_a_plan_may_be_for_another_dtype_than_that_of_its_weights() -> None:
 
 
 def test_a_plan_says_what_it_is() -> None:
-    plan = ck.plan_conv1d((9,), np.ones(3, "i4"))
+    plan = ck.plan_conv1d((9,), np.ones(3, "i4"), backend="numpy")
 
     assert (plan.algorithm, plan.backend, plan.isa) == ("direct", "numpy", None)
     assert repr(plan) == "<Plan conv1d n1 c1 o1 i9 k3 int32: numpy/direct>"
@@ -107,7 +107,7 @@ def test_a_plan_of_native_kernels_names_their_instruction_set() -> None:
 
     plan = ck.plan_conv1d((9,), np.ones(3, "f4"), backend="native")
 
-    assert plan.isa == native.isa()
+    assert plan.isa in native.isas()[:2]  # its own, or the next lesser
     assert repr(plan).endswith(f"native/direct ({plan.isa})>")
 
 

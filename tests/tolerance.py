@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
@@ -29,19 +30,23 @@ def allowed_error(
 ) -> Array:
     """Return the largest |y - reference| allowed for each output; 0 where all is exact.
 
-    c * u * sum(|x| * |w|), with c the error bound of the algorithm and of the reference, and u
-    the roundoff of the type that was summed in; four roundings of bias, residual and sum; those
-    of the activation; and one more in the type of the result.
+    c * u * sum(|x| * |w|), or of normwise algorithms c * u * |x| * |w| in 2-norms, with c the
+    error bound of the algorithm and of the reference, and u the roundoff of the type that was
+    summed in; four roundings of bias, residual and sum; those of the activation; and one more in
+    the type of the result.
     """
     sums = result_dtype(problem.dtype, problem.weight_dtype)
     smooth = problem.activation in ("sigmoid", "tanh", "silu", "gelu", "hardswish")
     size = _magnitude(problem, x, w, bias, residual)
+    norm = _norms(problem, x, w) if algorithm.error_norm == "normwise" else 0.0
     if is_integer(sums) and problem.activation is None and is_integer(problem.out_dtype):
         return np.zeros_like(size)
     u = 2**-53 if is_integer(sums) else max(unit_roundoff(sums), 2**-53)
     u = 2**-24 if sums in ("float16", "bfloat16") else u  # summed in float32 at the least
     c = algorithm.error_bound(problem) + REFERENCE.error_bound(problem) + 4
-    error = c * u * size
+    error = c * u * (size + norm)
+    if problem.nan_policy == "omit":
+        error = error * _amplification(problem, x, w)
     if smooth:
         error = SLOPES.get(str(problem.activation), 1.0) * error
         error += ACTIVATION_ROUNDINGS * u * (1 + size)
@@ -71,6 +76,57 @@ def _magnitude(
     parts = [None if a is None else _absolute(a) for a in (x, w, bias, residual)]
     prepared = prepare(form, REFERENCE, parts[1])
     return execute(form, REFERENCE, prepared, parts[0], parts[2], parts[3], None)
+
+
+def _amplification(problem: ConvProblem, x: Array, w: Array) -> Array:
+    """Return by how much scaling to the weights that saw data multiplies an error, 1 at least.
+
+    y = total * whole / present: the error of `present` is relative to sum(|w|).
+    """
+    if max(problem.input_dilation) > 1:  # the reference alone
+        return np.ones(1)
+    modes = tuple(
+        mode if mode in ("reflect", "symmetric", "replicate", "circular") else ("constant", 1.0)
+        for mode in problem.boundary
+    )
+    wide = "complex128" if is_complex(problem.dtype) else "float64"
+    seen = replace(
+        problem,
+        dtype=wide,
+        weight_dtype=wide,
+        out_dtype=wide,
+        boundary=modes,
+        activation=None,
+        nan_policy="propagate",
+    )
+    form = Form.of(seen)
+    weights = w.astype(wide)
+    present = np.abs(
+        execute(form, REFERENCE, prepare(form, REFERENCE, weights), ~np.isnan(x), None, None, None)
+    )
+    sums = np.abs(weights).sum(axis=tuple(range(1, w.ndim)))
+    shape = (-1, *(1,) * problem.rank) if problem.layout != "channels_last" else (-1,)
+    total = (
+        np.reshape(sums, shape)[..., np.newaxis]
+        if problem.layout == "batch_last"
+        else (np.reshape(sums, shape))
+    )
+    with np.errstate(all="ignore"):
+        ratio = np.nan_to_num(total / present, nan=1.0, posinf=1.0)
+    return 1 + ratio * (1 + ratio)
+
+
+def _norms(problem: ConvProblem, x: Array, w: Array) -> Array:
+    """Return |x| * |w| for each output channel: largest 2-norms that a channel can have."""
+    constants = [abs(mode[1]) for mode in problem.boundary if isinstance(mode, tuple)]
+    largest = max([float(_absolute(x).max(initial=0.0)), *constants])
+    elements = prod(problem.padded_size) * problem.in_channels // problem.groups
+    filters = np.sqrt((_absolute(w) ** 2).sum(axis=tuple(range(1, w.ndim))))
+    channel = filters if w.ndim > problem.rank else np.sqrt((_absolute(w) ** 2).sum())
+    norms = largest * np.sqrt(elements) * np.reshape(channel, (-1, *(1,) * problem.rank))
+    if problem.layout == "batch_last":  # one channel
+        return norms[..., np.newaxis]
+    return np.moveaxis(norms, 0, -1) if problem.layout == "channels_last" else norms
 
 
 def _absolute(array: Array) -> Array:

@@ -13,7 +13,8 @@ from convkit.functional import conv1d, conv2d, conv3d, plan_conv1d, plan_conv2d,
 from convkit.plan import Plan
 from convkit.problem import ConvProblem
 from convkit.selector import explain, set_workspace_limit
-from convkit.signal import convolve, correlate
+from convkit.signal import convolve, correlate, plan_convolve, plan_correlate
+from convkit.streaming import StreamingConvolver
 from convkit.threads import get_num_threads, set_num_threads, threads
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "ConvkitError",
     "Plan",
     "ShapeError",
+    "StreamingConvolver",
     "UnsupportedError",
     "conv1d",
     "conv2d",
@@ -33,6 +35,8 @@ __all__ = [
     "plan_conv1d",
     "plan_conv2d",
     "plan_conv3d",
+    "plan_convolve",
+    "plan_correlate",
     "set_num_threads",
     "set_workspace_limit",
     "show_config",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from convkit.dtypes import Array, real_dtype
-from convkit.problem import ConvProblem
+from convkit.problem import ConvProblem, WForm
 
-__all__ = ["Algorithm", "Array", "real_dtype"]
+__all__ = ["Algorithm", "Array", "WForm", "real_dtype"]
 
 
 class Algorithm(ABC):
@@ -26,6 +26,9 @@ class Algorithm(ABC):
 
     name: ClassVar[str]
     backend: ClassVar[str]
+    # What `error_bound` is relative to: "componentwise", sum(|x| * |w|) of every output; or
+    # "normwise", the 2-norm of its channel's x times that of its filter.
+    error_norm: ClassVar[Literal["componentwise", "normwise"]] = "componentwise"
 
     @abstractmethod
     def why_not(self, problem: ConvProblem) -> str | None:
@@ -66,9 +69,10 @@ class Algorithm(ABC):
     def error_bound(self, problem: ConvProblem) -> float:
         """Return c such that |error| <= c * u * sum(|x| * |w|) for every output.
 
-        u is the unit roundoff of the result's dtype; integers have none and are exact. Here it is
-        that of a running sum, whose roundings add up like steps of a random walk [1]_: with one
-        large product among 256 small ones, 25 has been met.
+        Of an algorithm whose `error_norm` is "normwise" the sum is the product of two 2-norms. u is
+        the unit roundoff of the result's dtype; integers have none and are exact. Here it is that
+        of a running sum, whose roundings add up like steps of a random walk [1]_: with one large
+        product among 256 small ones, 25 has been met.
 
         .. [1] N. Higham, T. Mary, "A new approach to probabilistic rounding error analysis", SIAM
            Journal on Scientific Computing 41, 2019.
@@ -91,9 +95,11 @@ class Algorithm(ABC):
         return None
 
     def quick_call(
-        self, problem: ConvProblem
+        self, problem: ConvProblem, w_form: WForm = "as is"
     ) -> Callable[[Array, Array, Array | None, Array], int] | None:
         """Return the like of `quick` for (x, w, bias, out), with weights packed on the way.
+
+        w is as the caller has it: `w_form` says what makes it weights.
 
         Its `out` is a new array, so there is nothing to be asked about that one.
         """

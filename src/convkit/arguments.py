@@ -47,6 +47,7 @@ from convkit.problem import (
     Mode,
     ModeName,
     NanPolicy,
+    WForm,
     dilated,
     number,
 )
@@ -116,6 +117,15 @@ class Form(NamedTuple):
     w_shape: tuple[int, ...]
     y_shape: tuple[int, ...]
     x_dtype: DType
+    # Of convolve and correlate: the shapes to which x and w are broadcast, w in its new order; the
+    # orders of their axes that are (batch, *size) and (channels, *kernel_size); what is done to w.
+    spread: tuple[int, ...] | None = None
+    order: tuple[int, ...] | None = None
+    w_spread: tuple[int, ...] | None = None
+    w_order: tuple[int, ...] | None = None
+    w_form: WForm = "as is"
+    # Whether contiguous x, w and y lie in memory as the problem's layout says.
+    is_direct: bool = True
 
     @classmethod
     def of(cls, problem: ConvProblem) -> Form:
@@ -128,22 +138,50 @@ class Form(NamedTuple):
 
     def x_view(self, x: Array) -> Array:
         """View x as algorithms see it; a copy where its strides do not allow a view."""
+        if self.spread is not None:
+            x = np.broadcast_to(x, self.spread)
         return self._view(x, self.problem.in_channels, self.problem.in_size)
 
     def y_view(self, y: Array) -> Array:
         """View y, or a residual, as algorithms see it."""
         return self._view(y, self.problem.out_channels, self.problem.out_size)
 
+    def store(self, result: Array, y: Array) -> None:
+        """Write into y, of any strides, what algorithms made in an array of the shape they see."""
+        if self.order is not None:
+            moved = y.transpose(self.order)
+            moved[...] = result.reshape(moved.shape)
+        elif self.is_plain:
+            y[...] = result.reshape(y.shape)
+        else:
+            self.y_view(y)[...] = result
+
     def w_view(self, w: Array) -> Array:
         """View w as algorithms see it."""
         p = self.problem
-        return w.reshape(p.out_channels, p.in_channels // p.groups, *p.kernel_size)
+        if self.w_order is not None:
+            w = w.transpose(self.w_order)
+        if self.w_spread is not None:
+            w = np.broadcast_to(w, self.w_spread)
+        w = w.reshape(p.out_channels, p.in_channels // p.groups, *p.kernel_size)
+        if self.w_form == "flipped":
+            return np.flip(w, tuple(range(2, w.ndim)))
+        return w.conj() if self.w_form == "conjugated" else w
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the filter has no axes of channels."""
+        return len(self.w_shape) == self.problem.rank
 
     def _view(self, array: Array, channels: int, size: tuple[int, ...]) -> Array:
         rank = self.problem.rank
-        if len(self.w_shape) == rank:
+        if self.order is not None:  # of a signal: any axes, in the order of batch and size
+            return array.transpose(self.order).reshape(self.problem.batch, channels, *size)
+        if self.is_plain:
             return array.reshape(self.problem.batch, channels, *size)
         batched = array if array.ndim == rank + 2 else array[np.newaxis]
+        if self.problem.layout == "batch_last":
+            return np.moveaxis(batched, (-1, -2), (0, 1))
         last = self.problem.layout == "channels_last"
         return np.moveaxis(batched, -1, 1) if last else batched
 
@@ -271,7 +309,9 @@ def _check_ndim(rank: int, x_shape: tuple[int, ...], w_shape: tuple[int, ...]) -
 
 
 def _check_choices(options: Options) -> None:
-    choices = {"layout": Layout, "accuracy": Accuracy, "nan_policy": NanPolicy}
+    # "batch_last" is what convolve and correlate make of trailing axes; no caller writes it.
+    layouts = Literal["channels_first", "channels_last"]
+    choices = {"layout": layouts, "accuracy": Accuracy, "nan_policy": NanPolicy}
     for name, alias in {**choices, "backend": BackendName}.items():
         value, allowed = getattr(options, name), get_args(alias)
         if not isinstance(value, str):
@@ -304,7 +344,12 @@ def _split_x(
 def _public_shape(
     layout: Layout, batch: int, channels: int, size: tuple[int, ...]
 ) -> tuple[int, ...]:
-    return (batch, *size, channels) if layout == "channels_last" else (batch, channels, *size)
+    shapes: dict[Layout, tuple[int, ...]] = {
+        "channels_first": (batch, channels, *size),
+        "channels_last": (batch, *size, channels),
+        "batch_last": (*size, channels, batch),
+    }
+    return shapes[layout]
 
 
 def _check_channels(

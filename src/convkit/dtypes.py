@@ -90,8 +90,15 @@ def store(values: Array, out: Array) -> None:
             own = np.iinfo(values.dtype)
             out[...] = values.clip(max(bounds.min, own.min), min(bounds.max, own.max))
             return
+        top = float(bounds.max)
+        if values.dtype.kind == "f" and top == values.dtype.type(top) and top < 2**31 - 1:
+            rounded = np.rint(values)
+            np.clip(rounded, float(bounds.min), top, out=rounded)
+            if np.isnan(rounded.sum()):  # nothing infinite is left that could make it so
+                rounded[np.isnan(rounded)] = 0.0
+            out[...] = rounded
+            return
         rounded = np.nan_to_num(np.rint(values), nan=0.0, posinf=np.inf, neginf=-np.inf)
         # As a float the largest integer may round up to one that the cast cannot take.
-        top = float(bounds.max)
         out[...] = np.where(rounded < top, rounded, 0.0).clip(float(bounds.min))
         out[rounded >= top] = bounds.max

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 import numpy as np
@@ -33,6 +34,8 @@ from convkit.arguments import (
 from convkit.dtypes import DType, real_dtype
 from convkit.plan import Plan, decline, execute, prepare
 from convkit.selector import remembered, select
+from convkit.structure import NAMES as STRUCTURES
+from convkit.structure import finder, may_be_structured
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -46,26 +49,34 @@ class Decision:
     """What a functional call needs to know of a problem it has met before."""
 
     __slots__ = (
-        *("algorithm", "bias_dtype", "bias_shape", "form", "has_tuples"),
-        *("quick", "y_dtype", "y_shape"),
+        *("algorithm", "axes", "bias_dtype", "bias_shape", "form", "has_tuples"),
+        *("quick", "variants", "y_dtype", "y_shape"),
     )
 
-    def __init__(
-        self,
-        form: Form,
-        algorithm: Algorithm,
-        quick: Callable[[Array, Array, Array | None, Array], int],
-        *,
-        has_tuples: bool,
-    ) -> None:
+    def __init__(self, form: Form, options: Options, *, is_direct: bool) -> None:
+        p = form.problem
         self.form = form
-        self.algorithm = algorithm
-        self.quick = quick
-        self.has_tuples = has_tuples
+        self.algorithm: Algorithm = select(
+            p, options.algorithm, options.backend, options.max_workspace
+        )
+        # Of the weights' structures, where they are to be looked at: (dense, separable, box).
+        self.variants: tuple[Decision, ...] | None = None
+        self.quick: Callable[[Array, Array, Array | None, Array], int] = decline
+        self.has_tuples = False
+        self.axes: Any = None  # of convolve and correlate, as given
+        if is_direct and 0 not in form.y_shape:
+            self.quick = self.algorithm.quick_call(p, form.w_form) or decline
         self.y_shape = form.y_shape
-        self.y_dtype = real_dtype(form.problem.out_dtype)
-        self.bias_shape = (form.problem.out_channels,)
-        self.bias_dtype = real_dtype(form.problem.bias_dtype)
+        self.y_dtype = real_dtype(p.out_dtype)
+        self.bias_shape = (p.out_channels,)
+        self.bias_dtype = real_dtype(p.bias_dtype)
+
+    def of(self, w: Array) -> Decision:
+        """Return the decision for these very weights."""
+        if self.variants is None:
+            return self
+        plain = w if w.flags.c_contiguous else np.ascontiguousarray(w)
+        return self.variants[finder()(plain, self.form.problem)]
 
     def is_plain(self, bias: Any) -> bool:
         """Whether `bias` needs no conversion and no word about it."""
@@ -74,6 +85,37 @@ class Decision:
             and bias.dtype == self.bias_dtype
             and bias.shape == self.bias_shape
         )
+
+
+def decide(form: Form, x_dtype: DType, w_dtype: DType, options: Options) -> Decision:
+    """Choose the algorithm, or one for each structure that the weights may turn out to have."""
+    p = form.problem
+    is_direct = (
+        form.is_direct and x_dtype == real_dtype(p.dtype) and w_dtype == real_dtype(p.weight_dtype)
+    )
+    decision = Decision(form, options, is_direct=is_direct)
+    if is_direct and may_be_structured(p):
+        forms = (form._replace(problem=replace(p, structure=name)) for name in STRUCTURES[1:])
+        others = [Decision(other, options, is_direct=True) for other in forms]
+        # Looking at the weights takes as long as filtering a thumbnail.
+        if any(other.algorithm is not decision.algorithm for other in others):
+            decision.variants = (decision, *others)
+    return decision
+
+
+def call(
+    decision: Decision, x: Array, w: Array, bias: Any = None, residual: Any = None, out: Any = None
+) -> Any:
+    """Convolve two plain arrays as decided."""
+    decision = decision if decision.variants is None else decision.of(w)
+    if residual is out is None and (bias is None or decision.is_plain(bias)):
+        try:
+            y = np.empty(decision.y_shape, decision.y_dtype)
+        except MemoryError:
+            return _run(decision, x, w, bias, residual, out)  # says it in words
+        if decision.quick(x, w, bias, y) == 0:
+            return y
+    return _run(decision, x, w, bias, residual, out)
 
 
 def _conv(
@@ -98,14 +140,7 @@ def _conv(
         decision = None
     if decision is None or (decision.has_tuples and not _is_exact(keywords)):
         decision = _decide(rank, x, w, keywords, key)
-    if residual is out is None and (bias is None or decision.is_plain(bias)):
-        try:
-            y = np.empty(decision.y_shape, decision.y_dtype)
-        except MemoryError:
-            return _run(decision, x, w, bias, residual, out)  # says it in words
-        if decision.quick(x, w, bias, y) == 0:
-            return y
-    return _run(decision, x, w, bias, residual, out)
+    return call(decision, x, w, bias, residual, out)
 
 
 def _decide(
@@ -115,19 +150,19 @@ def _decide(
     options = read_options(f"conv{rank}d", keywords)
     as_array(x, "x"), as_array(w, "w")
     form = forward(rank, x.shape, x.dtype, w.shape, w.dtype, options)
-    p = form.problem
-    algorithm = select(p, options.algorithm, options.backend, options.max_workspace)
-    quick = None
-    if x.dtype == real_dtype(p.dtype) and w.dtype == real_dtype(p.weight_dtype):
-        quick = algorithm.quick_call(p) if 0 not in form.y_shape else None
-    has_tuples = any(isinstance(value, tuple) for value in keywords.values())
-    decision = Decision(form, algorithm, quick or decline, has_tuples=has_tuples)
+    decision = decide(form, x.dtype, w.dtype, options)
+    decision.has_tuples = any(isinstance(value, tuple) for value in keywords.values())
     if _is_exact(keywords):
-        if len(remembered) >= MOST_REMEMBERED:
-            remembered.clear()
-        with suppress(TypeError):  # a list among the keywords
-            remembered[key] = decision
+        remember(key, decision)
     return decision
+
+
+def remember(key: tuple[Any, ...], decision: Decision) -> None:
+    """Keep a decision for the next call of its kind."""
+    if len(remembered) >= MOST_REMEMBERED:
+        remembered.clear()
+    with suppress(TypeError):  # a list among the keywords
+        remembered[key] = decision
 
 
 def _is_exact(keywords: Mapping[str, object]) -> bool:
@@ -136,7 +171,7 @@ def _is_exact(keywords: Mapping[str, object]) -> bool:
         if type(value) is tuple and name not in ("padding_mode", "activation"):
             for entry in value:
                 pair = entry if type(entry) is tuple else (entry,)
-                if any(type(size) is not int for size in pair):
+                if not all(type(size) is int or isinstance(size, np.integer) for size in pair):
                     return False
     return True
 
@@ -180,14 +215,26 @@ def _plan(
     options = read_options(f"plan_conv{rank}d", keywords)
     check_devices(w=w, bias=bias, residual=residual)
     weights = as_array(w, "w")
-    x_dtype = weights.dtype if dtype is None else _x_dtype(dtype)
+    x_dtype = weights.dtype if dtype is None else dtype_of(dtype)
     shape = read_shape(x_shape, "x_shape")
     form = forward(rank, shape, x_dtype, weights.shape, weights.dtype, options)
+    return make_plan(form, weights, options, bias, residual)
+
+
+def make_plan(
+    form: Form, w: Array, options: Options, bias: Any = None, residual: Any = None
+) -> Plan:
+    """Plan for these weights, and for what is special about them."""
+    p = form.problem
+    if may_be_structured(p):
+        found = finder()(np.ascontiguousarray(w, real_dtype(p.weight_dtype)), p)
+        form = form._replace(problem=replace(p, structure=STRUCTURES[found]))
     algorithm = select(form.problem, options.algorithm, options.backend, options.max_workspace)
-    return Plan(form, algorithm, weights, bias, residual)
+    return Plan(form, algorithm, w, bias, residual)
 
 
-def _x_dtype(dtype: Any) -> DType:
+def dtype_of(dtype: Any) -> DType:
+    """Return the dtype that a caller names."""
     try:
         return real_dtype(dtype) if isinstance(dtype, str) else np.dtype(dtype)
     except TypeError as error:
@@ -322,7 +369,9 @@ def conv2d(
         Force a choice; a plan's `explain` tells what "auto" chose and why.
     accuracy : {"default", "strict", "fast"}
         Which algorithms may be taken: "strict" those with an error bound for every element,
-        "fast" also those in reduced precision.
+        "fast" also those in reduced precision. Compiled kernels take numbers too small to be
+        normal (below 1.2e-38 in float32) for zero, unless it is "strict": most CPUs need 100
+        times as long for them.
     nan_policy : {"propagate", "omit"}
         "omit" takes NaN in x as missing: the sum over what is there, times the sum of all weights
         over the sum of those that saw data; NaN where none did. Padding counts as data.

@@ -68,7 +68,7 @@ class Plan:
         self._x_shape, self._x_dtype = form.x_shape, real_dtype(form.problem.dtype)
         self._y_shape, self._y_dtype = form.y_shape, real_dtype(form.problem.out_dtype)
         self._quick: Callable[[Array, Array], int] = decline
-        if self._residual is None and 0 not in form.y_shape:
+        if self._residual is None and form.is_direct and 0 not in form.y_shape:
             self._quick = algorithm.quick(form.problem, self._prepared, self._bias) or decline
 
     def __call__(self, x: Any, *, bias: Any = None, residual: Any = None, out: Any = None) -> Any:
@@ -200,11 +200,12 @@ def execute(
     # that lie between each other's rows are theirs to refuse.
     reads = [a for a in (x, bias, residual) if a is not None]
     is_apart = not any(np.may_share_memory(y, array) for array in reads)
-    if not (is_apart and y.flags.aligned and np.may_share_memory(view, y)):
-        y[...] = execute(form, algorithm, prepared, x, bias, residual, None)
-        return y
+    is_fit = is_apart and y.flags.aligned and np.may_share_memory(view, y)
+    target = view if is_fit else np.empty(view.shape, view.dtype)
     added = None if residual is None else form.y_view(residual)
-    algorithm.run(p, prepared, form.x_view(native(x, real_dtype(p.dtype))), bias, added, view)
+    algorithm.run(p, prepared, form.x_view(native(x, real_dtype(p.dtype))), bias, added, target)
+    if not is_fit:
+        form.store(target, y)
     return y
 
 

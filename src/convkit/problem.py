@@ -20,7 +20,11 @@ ActivationName: TypeAlias = Literal[
 Activation: TypeAlias = (
     ActivationName | tuple[Literal["clip"], float, float] | tuple[Literal["leaky_relu"], float]
 )
-Layout: TypeAlias = Literal["channels_first", "channels_last"]
+Layout: TypeAlias = Literal["channels_first", "channels_last", "batch_last"]
+Structure: TypeAlias = Literal["dense", "separable", "box"]
+# How a caller's filter becomes weights: `convolve` flips it along its convolved axes, `correlate`
+# conjugates it if it is complex.
+WForm: TypeAlias = Literal["as is", "flipped", "conjugated"]
 Accuracy: TypeAlias = Literal["strict", "default", "fast"]
 NanPolicy: TypeAlias = Literal["propagate", "omit"]
 
@@ -46,6 +50,12 @@ class ConvProblem:
         NumPy's names, of x, w and the result.
     boundary : tuple
         Padding mode per convolved axis.
+    layout : {"channels_first", "channels_last", "batch_last"}
+        Order of the axes of x and y in memory: (N, C, *size), (N, *size, C), or, of problems of
+        one channel, (*size, N).
+    structure : {"dense", "separable", "box"}
+        What is known of each channel's weights: nothing, that they are the outer product of one
+        filter per axis, or that they all are the same number.
 
     Examples
     --------
@@ -77,6 +87,7 @@ class ConvProblem:
     layout: Layout = "channels_first"
     accuracy: Accuracy = "default"
     nan_policy: NanPolicy = "propagate"
+    structure: Structure = "dense"
 
     @property
     def rank(self) -> int:
@@ -160,9 +171,10 @@ class ConvProblem:
             ``reflect``               boundary; ``reflect,zeros`` per axis, ``constant:1.5``
             ``float32``               dtype; ``uint8*float32->uint8`` for those of x, w and y
             ``relu``, ``clip:0:1``    activation, with its parameters
-            ``channels_last``         layout
+            ``channels_last``         layout; ``batch_last``
             ``strict``, ``fast``      accuracy
             ``omit``                  nan_policy
+            ``separable``, ``box``    structure
             ========================  ==========================================================
 
         Raises
@@ -217,8 +229,9 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "layout": get_args(Layout),
     "accuracy": get_args(Accuracy),
     "nan_policy": get_args(NanPolicy),
+    "structure": get_args(Structure),
 }
-_DEFAULT_CHOICES = {"None", "channels_first", "default", "propagate"}
+_DEFAULT_CHOICES = {"None", "channels_first", "default", "propagate", "dense"}
 _PARAMETERS = {"constant": 1, "clip": 2, "leaky_relu": 1}
 _DTYPES = r"(\w+)(?:\*(\w+))?(?:->(\w+))?"
 

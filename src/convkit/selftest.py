@@ -16,18 +16,19 @@ import traceback
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from convkit import registry
 from convkit.algorithm import Array
 from convkit.backends.numpy.direct import ALGORITHM as REFERENCE
-from convkit.dtypes import unit_roundoff
+from convkit.dtypes import is_complex, is_integer, unit_roundoff
 from convkit.errors import BackendUnavailableError
 from convkit.problem import ConvProblem
 
 if TYPE_CHECKING:
-    from convkit.backends.native.direct import NativeDirect
+    from convkit.backends.native._kernels import Kernels
 
 __all__ = ["main"]
 
@@ -72,7 +73,18 @@ LINES = (
     "conv2d n0 c3 o4 i8x8 k3x3",
     "conv2d n1 c0 o4 i8x8 k3x3",
 )
-DTYPES = ("float32", "float64")
+# Images: kernels of their own for filters that are outer products, and for images of bytes.
+IMAGES = (
+    *(
+        f"conv2d n1 c1 o1 i{size}x35 k{k}x{k} p2x2 reflect"
+        for size, k in product((9, 40), TAPS[1:8])
+    ),
+    *(f"conv2d n3 c1 o1 i11x{size} k5x5 p2x2 replicate batch_last" for size in EDGES),
+    *(f"conv2d n1 c1 o1 i12x{size} k3x5 p1x2 symmetric" for size in EDGES),
+)
+STRUCTURES = ("separable", "box")
+BYTES = ("uint8*float32->uint8", "uint8*int8->int32", "uint8*int8->uint8")
+FLOATS = ("float32", "float64", "complex64", "complex128")
 BOARD_BYTES = 4096
 
 
@@ -87,65 +99,94 @@ class Case:
     expected: Array
     tolerance: Array
 
-    def error(self, algorithm: NativeDirect, kernel: str, isa: str) -> float:
+    def error(self, algorithm: Kernels, kernel: str, isa: str) -> float:
         """Return the largest error of a kernel in units of the tolerance; inf for a NaN."""
-        y = np.full(self.expected.shape, np.nan, self.problem.out_dtype)
+        y = np.full(self.expected.shape, 77, self.problem.out_dtype)
+        y = y if is_integer(self.problem.out_dtype) else np.full_like(y, np.nan)
         prepared = algorithm.prepare(self.problem, self.w, isa=isa, kernel=kernel)
         algorithm.run(self.problem, prepared, self.x, self.bias, None, y)
-        error = np.abs(y - self.expected) / self.tolerance
+        error = np.abs(y.astype(self.expected.dtype) - self.expected) / self.tolerance
         return float(np.nan_to_num(error, nan=np.inf).max(initial=0.0))
 
 
 @cache
-def case(line: str, algorithm: NativeDirect) -> Case:
+def case(line: str, algorithm: Kernels) -> Case:
     """Return the case of `line`, with numbers that are the same in every run."""
-    problem = ConvProblem.parse(line)
+    problem = p = ConvProblem.parse(line)
     rng = np.random.default_rng(0)
-    shapes = (
-        (problem.batch, problem.in_channels, *problem.in_size),
-        (problem.out_channels, problem.in_channels // problem.groups, *problem.kernel_size),
-        (problem.out_channels,),
-    )
-    x, w, bias = (rng.standard_normal(shape).astype(problem.dtype) for shape in shapes)
+    x = draw(rng, p.dtype, (p.batch, p.in_channels, *p.in_size))
+    w_shape = (p.out_channels, p.in_channels // p.groups, *p.kernel_size)
+    w = draw(rng, p.weight_dtype, w_shape)
+    bias = draw(rng, p.bias_dtype, (p.out_channels,))
+    if p.structure == "separable":
+        w = (w[..., :1] * w[..., :1, :]).astype(w.dtype)
+    elif p.structure == "box":
+        w = np.full_like(w, w.flat[0])
+    expected = reference(problem, x, w, bias)
+    if is_integer(p.out_dtype):
+        off = 0.5 if is_integer(p.weight_dtype) else 1.5  # exact, or the next level beside a half
+        return Case(problem, x, w, bias, expected, np.full(expected.shape, off))
     linear = replace(problem, activation=None)
-    magnitude = reference(linear, np.abs(x), np.abs(w), np.abs(bias))
+    magnitude = np.abs(reference(linear, np.abs(x), np.abs(w), np.abs(bias)))
+    if algorithm.error_norm == "normwise":
+        magnitude = magnitude + np.linalg.norm(x) * np.linalg.norm(w)
     # A few roundings of bias and activation come on top; no activation is steeper than 1.5.
     bound = (algorithm.error_bound(problem) + 4) * (1.0 if problem.activation is None else 1.5)
     tolerance = bound * unit_roundoff(problem.dtype) * magnitude + np.finfo(problem.dtype).tiny
-    return Case(problem, x, w, bias, reference(problem, x, w, bias), tolerance)
+    return Case(problem, x, w, bias, expected, tolerance)
+
+
+def draw(rng: np.random.Generator, dtype: str, shape: tuple[int, ...]) -> Array:
+    """Draw numbers of a dtype."""
+    if is_integer(dtype):
+        return rng.integers(0, 120, shape).astype(dtype)
+    values = rng.standard_normal(shape)
+    return (values + 1j * rng.standard_normal(shape) if is_complex(dtype) else values).astype(dtype)
 
 
 def reference(problem: ConvProblem, x: Array, w: Array, bias: Array) -> Array:
-    """Return the answer of the reference in float64."""
-    wide = replace(problem, dtype="float64", weight_dtype="float64", out_dtype="float64")
-    x, w, bias = (array.astype("float64") for array in (x, w, bias))
-    y = np.empty((wide.batch, wide.out_channels, *wide.out_size))
+    """Return the answer of the reference in float64 or complex128."""
+    name = "complex128" if is_complex(problem.dtype) else "float64"
+    wide = replace(problem, dtype=name, weight_dtype=name, out_dtype=name)
+    x, w, bias = (array.astype(name) for array in (x, w, bias))
+    y = np.empty((wide.batch, wide.out_channels, *wide.out_size), name)
     REFERENCE.run(wide, REFERENCE.prepare(wide, w), x, bias, None, y)
-    return y
+    if not is_integer(problem.out_dtype):
+        return y
+    bounds = np.iinfo(problem.out_dtype)
+    return np.rint(y).clip(bounds.min, bounds.max)
 
 
 def run(isa: str, board: mmap.mmap) -> None:
     """Run every kernel of an instruction set, keeping on the board how far that has come."""
-    from convkit.backends.native import kernel_names
-    from convkit.backends.native.direct import ALGORITHM
+    from convkit.backends.native import kernels, text
 
     start = time.perf_counter()
-    largest, passed, failed = 0.0, 0, 0
-    for line, kernel in product(lines(), kernel_names()):
-        note(board, passed, failed, f"{kernel} {isa}: {line}")
-        problem = ConvProblem.parse(line)
-        if ALGORITHM.kernel_why_not(problem, kernel, isa) is not None:
-            continue
-        error = case(line, ALGORITHM).error(ALGORITHM, kernel, isa)
-        if error <= 1:
-            passed += 1
-            largest = max(largest, error)
-        else:
-            failed += 1
-            print(f"{kernel} {isa}: {line}: error is {error:.3g} times its bound", flush=True)
+    largest, passed, failed, count = 0.0, 0, 0, 0
+    for algorithm in registry.algorithms("native"):
+        family = cast("Kernels", algorithm)
+        for kernel in family.kernel_names():
+            if text(kernels(kernel)[isa].isa) != isa:
+                continue  # that of the next lesser instruction set
+            count += 1
+            for line in lines():
+                if family.name != "separable" and line.split()[-2] in STRUCTURES:
+                    continue  # to all others a filter like any other
+                note(board, passed, failed, f"{kernel} {isa}: {line}")
+                if family.kernel_why_not(ConvProblem.parse(line), kernel, isa) is not None:
+                    continue
+                error = case(line, family).error(family, kernel, isa)
+                if error <= 1:
+                    passed += 1
+                    largest = max(largest, error)
+                else:
+                    failed += 1
+                    print(
+                        f"{kernel} {isa}: {line}: error is {error:.3g} times its bound", flush=True
+                    )
     note(board, passed, failed, "")
     print(
-        f"selftest {isa:<17} {len(kernel_names())} kernels, {passed + failed} runs, "
+        f"selftest {isa:<17} {count} kernels, {passed + failed} runs, "
         f"largest error {largest:.2f} of its bound, {time.perf_counter() - start:.1f} s",
         flush=True,
     )
@@ -179,9 +220,20 @@ def note(board: mmap.mmap, passed: int, failed: int, doing: str) -> None:
     board[:] = f"{passed} {failed} {doing}".encode().ljust(BOARD_BYTES, b"\0")
 
 
+@cache
 def lines() -> tuple[str, ...]:
     """Return the lines of all problems."""
-    return tuple(f"{line} {dtype}" for dtype in DTYPES for line in LINES)
+    structured = [f"{line} {name}" for name in STRUCTURES for line in IMAGES]
+    return (
+        *(f"{line} {dtype}" for dtype in FLOATS[:2] for line in (*LINES, *structured)),
+        *(f"{line} {dtype}" for dtype in FLOATS[2:] for line in LINES if not has_activation(line)),
+        *(f"{line} {dtype}" for dtype in BYTES for line in IMAGES),
+    )
+
+
+def has_activation(line: str) -> bool:
+    """Whether the last word of a line is an activation: complex numbers have none."""
+    return line.split()[-1] in ACTIVATIONS
 
 
 def main() -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import os
 import threading
 import warnings
+from collections.abc import Callable
 from functools import cache
 from typing import Any, NoReturn
 
@@ -29,7 +31,11 @@ except ImportError as error:
     warnings.warn(f"{_REASON}; until then convkit is slow", RuntimeWarning, stacklevel=2)
     raise BackendUnavailableError(_REASON) from error
 
-__all__ = ["ffi", "isa", "isas", "kernel_names", "kernels", "lib", "raise_code"]
+__all__ = ["bind", "ffi", "isa", "isas", "kernel_names", "kernels", "lib", "raise_code"]
+
+
+# From the address of a new reference to the function itself.
+bind: Callable[..., Callable[..., int]] = ctypes.cast(lib.ck_python_bind(), ctypes.py_object).value
 
 
 def text(chars: Any) -> str:
@@ -40,7 +46,7 @@ def text(chars: Any) -> str:
 @cache
 def isas() -> tuple[str, ...]:
     """Return the instruction sets that were compiled and that this CPU has, best first."""
-    compiled = dict.fromkeys(text(row.isa) for row in _rows())
+    compiled = (text(lib.ck_isas[i]) for i in range(lib.ck_isa_count))
     return tuple(isa for isa in compiled if lib.ck_cpu_has(isa.encode()))
 
 
@@ -66,9 +72,14 @@ def isa() -> str:
 
 @cache
 def kernels(name: str) -> dict[str, Any]:
-    """Return the versions of kernel `name` by instruction set, the one to use first."""
+    """Return the version of kernel `name` for each instruction set: its own, or the next lesser."""
     rows = {text(row.isa): row for row in _rows() if text(row.name) == name}
-    return {isa: rows[isa] for isa in dict.fromkeys([isa(), *isas()]) if isa in rows}
+    found: dict[str, Any] = {}
+    for isa in reversed(isas()):
+        row = rows.get(isa) or next(reversed(found.values()), None)
+        if row is not None:
+            found[isa] = row
+    return dict(reversed(found.items()))
 
 
 @cache
