@@ -13,12 +13,22 @@ Array = NDArray[Any]
 
 
 def arrays(problem: ck.ConvProblem) -> tuple[Array, Array]:
-    """Return x and w of normal numbers."""
+    """Return x and w of normal numbers, or of grey values; w of the problem's structure."""
     rng = np.random.default_rng(0)
     channels = problem.in_channels // problem.groups
-    x = rng.standard_normal((problem.batch, problem.in_channels, *problem.in_size))
-    w = rng.standard_normal((problem.out_channels, channels, *problem.kernel_size))
-    return x.astype(problem.dtype), w.astype(problem.weight_dtype)
+
+    def numbers(shape: tuple[int, ...], dtype: str) -> Array:
+        is_integer = np.dtype(dtype).kind in "iu"
+        values = rng.integers(0, 120, shape) if is_integer else rng.standard_normal(shape)
+        return values.astype(dtype)
+
+    x = numbers((problem.batch, problem.in_channels, *problem.in_size), problem.dtype)
+    w = numbers((problem.out_channels, channels, *problem.kernel_size), problem.weight_dtype)
+    if problem.structure == "separable":
+        w = w[..., :1] * w[..., :1, :]
+    elif problem.structure == "box":
+        w = np.full_like(w, 1 / w[0, 0].size)
+    return x, w
 
 
 def keywords(problem: ck.ConvProblem) -> dict[str, Any]:
@@ -29,6 +39,7 @@ def keywords(problem: ck.ConvProblem) -> dict[str, Any]:
         "dilation": problem.dilation,
         "groups": problem.groups,
         "padding_mode": problem.boundary,
+        "out_dtype": problem.out_dtype,
     }
 
 

@@ -46,7 +46,19 @@ def scipy_way(problem: ck.ConvProblem, x: Array, w: Array) -> Callable[[], Array
     except ImportError:
         return None
     mode = SCIPY_MODES[str(problem.boundary[0])]
+    if problem.macs > 1e9:
+        return lambda: padded_convolution(problem, x, w)
     return lambda: ndimage.correlate(x, w, mode=mode)
+
+
+def padded_convolution(problem: ck.ConvProblem, x: Array, w: Array) -> Array:
+    """Return SciPy's way for large filters: pad, then transform block by block."""
+    from scipy import signal
+
+    mode = NUMPY_MODES[str(problem.boundary[0])]
+    padded = np.pad(x, [(0, 0), (0, 0), *problem.padding], mode)
+    flipped = np.flip(w, tuple(range(2, w.ndim)))
+    return signal.oaconvolve(padded, flipped, "valid", axes=tuple(range(2, w.ndim)))
 
 
 def torch_way(problem: ck.ConvProblem, x: Array, w: Array) -> Callable[[], Array] | None:
@@ -54,6 +66,8 @@ def torch_way(problem: ck.ConvProblem, x: Array, w: Array) -> Callable[[], Array
     try:
         import torch
     except ImportError:
+        return None
+    if problem.macs > 1e11 or problem.dtype != problem.out_dtype or problem.dtype[0] == "u":
         return None
     torch.set_num_threads(ck.get_num_threads())
     function = getattr(torch.nn.functional, f"conv{problem.rank}d")

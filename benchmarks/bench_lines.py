@@ -1,4 +1,4 @@
-"""asv benchmarks of the direct algorithm; a regression is named by a line anyone can rerun."""
+"""asv benchmarks of plans and calls; a regression is named by a line anyone can rerun."""
 
 from __future__ import annotations
 
@@ -45,6 +45,22 @@ class Image(Lines):
 
 class Signal(Lines):
     params = SETS["signal"]
+
+
+class LongSignal(Lines):
+    params = SETS["long_signal"]
+
+
+class LargeFilter(Lines):
+    params = SETS["large_filter"]
+
+
+class Separable(Lines):
+    params = SETS["separable"]
+
+
+class Bytes(Lines):
+    params = SETS["bytes"]
 
 
 class Volume(Lines):
