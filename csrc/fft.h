@@ -466,30 +466,56 @@ CK_INLINE void fft_split_rows_(fft_rows from, fft_rows to, int64_t count, const 
         fft_next(&out);
     }
 }
-/* The reverse, of which only the first `re_rows` and `im_rows` rows are wanted. Answers zeros if
- * all that was stored is finite, else a NaN in some lane. */
-CK_INLINE vec fft_merge_rows_(fft_rows from, fft_rows to, int64_t count, const real *node,
-                              int64_t re_rows, int64_t im_rows, const int radix, const int some)
+CK_INLINE void fft_merge_rows_(fft_rows from, fft_rows to, int64_t count, const real *node,
+                               const int radix)
 {
     fft_reach in = fft_reach_of(from, radix), out = fft_reach_of(to, radix);
-    vec re_check = {0}, im_check = {0};
     CK_ROLLED for (int64_t j = 0; j < count; j++) {
         cvec x[FFT_MOST];
         if (radix == 8) FFT_OPAQUE(node);
         CK_UNROLL for (int i = 0; i < radix; i++) x[i] = fft_load_at(&in, i);
         fft_merge(x, node, radix);
         CK_UNROLL for (int i = 0; i < radix; i++) {
-            if (!some || j + i * count < re_rows) {
-                vec_store((real *)(out.re + fft_offset(&out, i)), x[i].re);
-                if (some) re_check += x[i].re * vec_set1(0);
-            }
-            if (!some || j + i * count < im_rows) {
-                vec_store((real *)(out.im + fft_offset(&out, i)), x[i].im);
-                if (some) im_check += x[i].im * vec_set1(0);
-            }
+            vec_store((real *)(out.re + fft_offset(&out, i)), x[i].re);
+            vec_store((real *)(out.im + fft_offset(&out, i)), x[i].im);
         }
         fft_next(&in);
         fft_next(&out);
+    }
+}
+
+/* Merge rows of which only the first `re_rows` and `im_rows` are wanted. The others go over what has
+ * been read (to.step is no more than from.step), so that the loop over butterflies has no
+ * branches; it is begun anew where a row becomes unwanted. Answers zeros if all is finite, else
+ * a NaN in some lane. */
+CK_INLINE vec fft_merge_some_(fft_rows from, fft_rows to, int64_t count, const real *node,
+                              int64_t re_rows, int64_t im_rows, const int radix)
+{
+    fft_reach in = fft_reach_of(from, radix);
+    vec re_check = {0}, im_check = {0};
+    for (int64_t begin = 0, end; begin < count; begin = end) {
+        real *re[FFT_MOST], *im[FFT_MOST];
+        end = count;
+        for (int i = 0; i < radix; i++) {
+            const int64_t row = begin + i * count, out = begin * to.step;
+            re[i] = out + (row < re_rows ? to.re + i * to.apart : from.re + i * from.apart);
+            im[i] = out + (row < im_rows ? to.im + i * to.apart : from.im + i * from.apart);
+            if (row < re_rows && re_rows - i * count < end) end = re_rows - i * count;
+            if (row < im_rows && im_rows - i * count < end) end = im_rows - i * count;
+        }
+        CK_ROLLED for (int64_t j = 0; j < end - begin; j++) {
+            cvec x[FFT_MOST];
+            if (radix == 8) FFT_OPAQUE(node);
+            CK_UNROLL for (int i = 0; i < radix; i++) x[i] = fft_load_at(&in, i);
+            fft_merge(x, node, radix);
+            CK_UNROLL for (int i = 0; i < radix; i++) {
+                vec_store(re[i] + j * to.step, x[i].re);
+                vec_store(im[i] + j * to.step, x[i].im);
+                re_check += x[i].re * vec_set1(0);
+                im_check += x[i].im * vec_set1(0);
+            }
+            fft_next(&in);
+        }
     }
     return re_check + im_check;
 }
@@ -507,15 +533,15 @@ CK_APART void fft_split_by4(fft_rows from, fft_rows to, int64_t count, const rea
 }
 CK_APART void fft_merge_by2(fft_rows from, fft_rows to, int64_t count, const real *node)
 {
-    fft_merge_rows_(from, to, count, node, 0, 0, 2, 0);
+    fft_merge_rows_(from, to, count, node, 2);
 }
 CK_APART void fft_merge_by3(fft_rows from, fft_rows to, int64_t count, const real *node)
 {
-    fft_merge_rows_(from, to, count, node, 0, 0, 3, 0);
+    fft_merge_rows_(from, to, count, node, 3);
 }
 CK_APART void fft_merge_by4(fft_rows from, fft_rows to, int64_t count, const real *node)
 {
-    fft_merge_rows_(from, to, count, node, 0, 0, 4, 0);
+    fft_merge_rows_(from, to, count, node, 4);
 }
 #if VEC_WIDE
 CK_APART void fft_split_by5(fft_rows from, fft_rows to, int64_t count, const real *node)
@@ -528,11 +554,11 @@ CK_APART void fft_split_by8(fft_rows from, fft_rows to, int64_t count, const rea
 }
 CK_APART void fft_merge_by5(fft_rows from, fft_rows to, int64_t count, const real *node)
 {
-    fft_merge_rows_(from, to, count, node, 0, 0, 5, 0);
+    fft_merge_rows_(from, to, count, node, 5);
 }
 CK_APART void fft_merge_by8(fft_rows from, fft_rows to, int64_t count, const real *node)
 {
-    fft_merge_rows_(from, to, count, node, 0, 0, 8, 0);
+    fft_merge_rows_(from, to, count, node, 8);
 }
 #endif
 
@@ -570,28 +596,28 @@ static inline void fft_merge_rows(fft_rows from, fft_rows to, int64_t count, int
 CK_APART vec fft_some_by2(fft_rows from, fft_rows to, int64_t count, const real *node,
                           int64_t re_rows, int64_t im_rows)
 {
-    return fft_merge_rows_(from, to, count, node, re_rows, im_rows, 2, 1);
+    return fft_merge_some_(from, to, count, node, re_rows, im_rows, 2);
 }
 CK_APART vec fft_some_by3(fft_rows from, fft_rows to, int64_t count, const real *node,
                           int64_t re_rows, int64_t im_rows)
 {
-    return fft_merge_rows_(from, to, count, node, re_rows, im_rows, 3, 1);
+    return fft_merge_some_(from, to, count, node, re_rows, im_rows, 3);
 }
 CK_APART vec fft_some_by4(fft_rows from, fft_rows to, int64_t count, const real *node,
                           int64_t re_rows, int64_t im_rows)
 {
-    return fft_merge_rows_(from, to, count, node, re_rows, im_rows, 4, 1);
+    return fft_merge_some_(from, to, count, node, re_rows, im_rows, 4);
 }
 #if VEC_WIDE
 CK_APART vec fft_some_by5(fft_rows from, fft_rows to, int64_t count, const real *node,
                           int64_t re_rows, int64_t im_rows)
 {
-    return fft_merge_rows_(from, to, count, node, re_rows, im_rows, 5, 1);
+    return fft_merge_some_(from, to, count, node, re_rows, im_rows, 5);
 }
 CK_APART vec fft_some_by8(fft_rows from, fft_rows to, int64_t count, const real *node,
                           int64_t re_rows, int64_t im_rows)
 {
-    return fft_merge_rows_(from, to, count, node, re_rows, im_rows, 8, 1);
+    return fft_merge_some_(from, to, count, node, re_rows, im_rows, 8);
 }
 #endif
 static inline vec fft_merge_some(fft_rows from, fft_rows to, int64_t count, int64_t radix,

@@ -20,7 +20,8 @@ KERNELS = sorted(path.stem for path in (ROOT / "csrc" / "kernels").glob("*.c"))
 
 
 # Residual and activation of a finished vector, out of line; libm's functions are called from it.
-NO_TILE = {"finish", "row_finish"}
+# "repair" sums the few blocks that hold NaN or overflow, by way of small arrays on the stack.
+NO_TILE = {"finish", "row_finish", "repair"}
 
 
 class Machine(NamedTuple):
