@@ -32,6 +32,7 @@ LAYERS = [
     "plan",
     "structure",
     "functional",
+    "transposed",
     "signal",
     "streaming",
     "compat",

@@ -16,6 +16,14 @@ from convkit.selector import explain, set_workspace_limit
 from convkit.signal import convolve, correlate, plan_convolve, plan_correlate
 from convkit.streaming import StreamingConvolver
 from convkit.threads import get_num_threads, set_num_threads, threads
+from convkit.transposed import (
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+    plan_conv_transpose1d,
+    plan_conv_transpose2d,
+    plan_conv_transpose3d,
+)
 
 __all__ = [
     "BackendUnavailableError",
@@ -28,6 +36,9 @@ __all__ = [
     "conv1d",
     "conv2d",
     "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "convolve",
     "correlate",
     "explain",
@@ -35,6 +46,9 @@ __all__ = [
     "plan_conv1d",
     "plan_conv2d",
     "plan_conv3d",
+    "plan_conv_transpose1d",
+    "plan_conv_transpose2d",
+    "plan_conv_transpose3d",
     "plan_convolve",
     "plan_correlate",
     "set_num_threads",

@@ -20,6 +20,7 @@ from typing import (
     NamedTuple,
     TypeAlias,
     TypedDict,
+    TypeVar,
     cast,
     get_args,
 )
@@ -104,6 +105,42 @@ class Options(NamedTuple):
     max_workspace: int | None = None
 
 
+class TransposedKeywords(TypedDict, total=False):
+    """The keywords of conv_transpose1d and so on, for type checkers and editors."""
+
+    stride: Ints
+    padding: int | Sequence[int | Sequence[int]]
+    output_padding: int | Sequence[int]
+    output_size: Ints | None
+    dilation: Ints
+    groups: int
+    activation: Activation | None
+    layout: Layout
+    out_dtype: DTypeLike | None
+    algorithm: str
+    backend: BackendName
+    accuracy: Accuracy
+    max_workspace: int | None
+
+
+class TransposedOptions(NamedTuple):
+    """The values of `TransposedKeywords`, and every default."""
+
+    stride: Ints = 1
+    padding: int | Sequence[int | Sequence[int]] = 0
+    output_padding: int | Sequence[int] = 0
+    output_size: Ints | None = None
+    dilation: Ints = 1
+    groups: int = 1
+    activation: Activation | None = None
+    layout: Layout = "channels_first"
+    out_dtype: DTypeLike | None = None
+    algorithm: str = "auto"
+    backend: BackendName = "auto"
+    accuracy: Accuracy = "default"
+    max_workspace: int | None = None
+
+
 class Form(NamedTuple):
     """A problem, and the shapes and types in which its caller sees it.
 
@@ -159,6 +196,9 @@ class Form(NamedTuple):
     def w_view(self, w: Array) -> Array:
         """View w as algorithms see it."""
         p = self.problem
+        if self.w_form == "transposed":
+            parts = w.reshape(p.groups, p.in_channels // p.groups, -1, *p.kernel_size)
+            w = np.flip(parts.swapaxes(1, 2), tuple(range(3, parts.ndim)))
         if self.w_order is not None:
             w = w.transpose(self.w_order)
         if self.w_spread is not None:
@@ -247,15 +287,115 @@ def forward(
     return Form(problem, x_shape, w_shape, y_shape, x_dtype.newbyteorder("="))
 
 
-def read_options(function: str, keywords: Mapping[str, object]) -> Options:
+def transposed(
+    rank: int,
+    x_shape: tuple[int, ...],
+    x_dtype: DType,
+    w_shape: tuple[int, ...],
+    w_dtype: DType,
+    options: TransposedOptions,
+) -> Form:
+    """Return the form of a transposed convolution, or say what does not fit.
+
+    It is the convolution of x, its elements `stride` apart, with the flipped filter: every element
+    of x adds its multiple of the filter to the outputs it once was computed from.
+    """
+    is_plain = len(w_shape) == rank
+    _check_transposed_shapes(rank, x_shape, w_shape, options)
+    stride = _per_axis(options.stride, "stride", rank)
+    dilation = _per_axis(options.dilation, "dilation", rank)
+    if isinstance(options.padding, str):
+        raise TypeError(
+            f"padding={options.padding!r}: expected an int of at least 0, {rank} of them, or "
+            f"{rank} pairs (before, after)"
+        )
+    in_size = _split_x(rank, x_shape, options.layout, is_plain=is_plain)[2]
+    reach = tuple(map(dilated, w_shape[-rank:], dilation))
+    spread = tuple(map(dilated, in_size, stride))
+    cropped = _padding(options.padding, spread, reach, stride)
+    sizes = [n + r - 1 - sum(crop) for n, r, crop in zip(spread, reach, cropped, strict=True)]
+    more = _output_padding(options, sizes, stride, dilation)
+    pads = [(r - 1 - b, r - 1 - a + m) for r, (b, a), m in zip(reach, cropped, more, strict=True)]
+    if min(map(min, pads)) < 0:
+        raise ShapeError(
+            f"padding={options.padding!r}: it crops more than dilation * (kernel size - 1) = "
+            f"{tuple(r - 1 for r in reach)} elements of the result on a side; crop the result"
+        )
+    w_spelled = w_shape
+    if not is_plain:
+        groups = options.groups
+        w_spelled = (w_shape[1] * groups, w_shape[0] // groups, *w_shape[2:])
+    shared = {name: getattr(options, name) for name in options._fields if name in Options._fields}
+    spelled = Options(**shared)._replace(stride=1, padding=pads, input_dilation=stride)
+    form = forward(rank, x_shape, x_dtype, w_spelled, w_dtype, spelled)
+    return form._replace(w_shape=w_shape, w_form="transposed")
+
+
+def _check_transposed_shapes(
+    rank: int, x_shape: tuple[int, ...], w_shape: tuple[int, ...], options: TransposedOptions
+) -> None:
+    """Say what does not fit in terms of (in_channels, out_channels // groups, *kernel_size)."""
+    _check_choices(options)
+    is_plain = len(w_shape) == rank
+    if is_plain or len(w_shape) != rank + 2 or len(x_shape) not in (rank + 1, rank + 2):
+        _check_ndim(rank, x_shape, w_shape, transposed=True)
+        return
+    groups = as_int(options.groups, "groups", least=1)
+    channels = _split_x(rank, x_shape, options.layout, is_plain=False)[1]
+    if channels != w_shape[0] or channels % groups:
+        raise ShapeError(
+            f"x has {channels} channels (shape {x_shape}) but w takes {w_shape[0]} in "
+            f"groups={groups} (shape {w_shape}); w is (in_channels, out_channels // groups, "
+            f"*kernel_size)"
+        )
+
+
+def _output_padding(
+    options: TransposedOptions,
+    sizes: list[int],
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+) -> list[int]:
+    """Return by how much the result is larger than the smallest that fits, per axis."""
+    rank = len(sizes)
+    if options.output_size is None:
+        name, value = "output_padding", options.output_padding
+        entries = _repeated(value, rank)
+        given = None if entries is None else [_index(entry) for entry in entries]
+    else:
+        name, value = "output_size", options.output_size
+        if options.output_padding != 0:
+            raise ValueError(
+                f"output_padding={options.output_padding!r} and output_size={value!r}: give one"
+            )
+        wanted = _per_axis(value, name, rank)
+        given = [want - size for want, size in zip(wanted, sizes, strict=True)]
+    if given is None or None in given:
+        raise TypeError(f"{name}={value!r}: expected an int of at least 0, or {rank} of them")
+    more = cast("list[int]", given)
+    most = [max(s, d) - 1 for s, d in zip(stride, dilation, strict=True)]
+    if len(more) != rank or any(not 0 <= m <= top for m, top in zip(more, most, strict=False)):
+        least = name == "output_size"
+        allowed = ", ".join(
+            f"{least * n} to {least * n + top}" for n, top in zip(sizes, most, strict=True)
+        )
+        raise ShapeError(f"{name}={value!r}: expected {allowed} along the {rank} axes")
+    return more
+
+
+_Options = TypeVar("_Options")
+
+
+def read_options(function: str, fields: type[_Options], keywords: Mapping[str, object]) -> _Options:
     """Return the options that `keywords` give."""
     try:
-        return Options(**cast("dict[str, Any]", keywords))
+        return fields(**keywords)
     except TypeError:
-        unknown = next(name for name in keywords if name not in Options._fields)
+        names = cast("Any", fields)._fields
+        unknown = next(name for name in keywords if name not in names)
         raise TypeError(
             f"{function}() got an unexpected keyword argument {unknown!r}; "
-            f"it takes {', '.join(Options._fields)}"
+            f"it takes {', '.join(names)}"
         ) from None
 
 
@@ -289,12 +429,17 @@ def _index(value: object) -> int | None:
         return None
 
 
-def _check_ndim(rank: int, x_shape: tuple[int, ...], w_shape: tuple[int, ...]) -> None:
+def _check_ndim(
+    rank: int, x_shape: tuple[int, ...], w_shape: tuple[int, ...], *, transposed: bool = False
+) -> None:
     axes = ", ".join(f"k{i}" for i in range(rank)) if rank > 1 else "k"
+    name, channels = f"conv{rank}d", "out_channels, in_channels // groups"
+    if transposed:
+        name, channels = f"conv_transpose{rank}d", "in_channels, out_channels // groups"
     if len(w_shape) not in (rank, rank + 2):
         raise ShapeError(
-            f"w has {len(w_shape)} axes (shape {w_shape}); conv{rank}d takes {rank + 2}, "
-            f"(out_channels, in_channels // groups, {axes}), or {rank} for a plain filter"
+            f"w has {len(w_shape)} axes (shape {w_shape}); {name} takes {rank + 2}, "
+            f"({channels}, {axes}), or {rank} for a plain filter"
         )
     if len(w_shape) == rank and len(x_shape) < rank:
         raise ShapeError(
@@ -303,16 +448,18 @@ def _check_ndim(rank: int, x_shape: tuple[int, ...], w_shape: tuple[int, ...]) -
         )
     if len(w_shape) == rank + 2 and len(x_shape) not in (rank + 1, rank + 2):
         raise ShapeError(
-            f"x has {len(x_shape)} axes (shape {x_shape}); with w of shape {w_shape} conv{rank}d "
+            f"x has {len(x_shape)} axes (shape {x_shape}); with w of shape {w_shape} {name} "
             f"takes {rank + 2}, or {rank + 1} without a batch axis"
         )
 
 
-def _check_choices(options: Options) -> None:
+def _check_choices(options: Options | TransposedOptions) -> None:
     # "batch_last" is what convolve and correlate make of trailing axes; no caller writes it.
     layouts = Literal["channels_first", "channels_last"]
     choices = {"layout": layouts, "accuracy": Accuracy, "nan_policy": NanPolicy}
     for name, alias in {**choices, "backend": BackendName}.items():
+        if name not in options._fields:
+            continue
         value, allowed = getattr(options, name), get_args(alias)
         if not isinstance(value, str):
             raise TypeError(f"{name}={value!r}: expected one of {_listed(allowed)}")

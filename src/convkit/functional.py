@@ -1,4 +1,4 @@
-"""conv1d, conv2d, conv3d, and the plans of them.
+"""conv1d, conv2d, conv3d, and the plans of them; what calls and plans of all functions share.
 
 A call looks up what was decided for the same raw shapes, dtypes and keywords; only the first of
 its kind goes the long way: arguments -> problem -> algorithm. Decisions are remembered, packed
@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Unpack
 
 import numpy as np
 from numpy import ndarray
@@ -43,6 +43,18 @@ if TYPE_CHECKING:
 # Decisions are a few hundred bytes each; a program that meets more shapes than this gains
 # nothing from remembering them.
 MOST_REMEMBERED = 4096
+
+
+class Kind(NamedTuple):
+    """A function of layers: its name and rank, its keywords, and how they become a form."""
+
+    name: str
+    rank: int
+    options: type[Any]
+    form: Callable[..., Form]
+
+
+CONV = tuple(Kind(f"conv{rank}d", rank, Options, forward) for rank in (1, 2, 3))
 
 
 class Decision:
@@ -91,7 +103,10 @@ def decide(form: Form, x_dtype: DType, w_dtype: DType, options: Options) -> Deci
     """Choose the algorithm, or one for each structure that the weights may turn out to have."""
     p = form.problem
     is_direct = (
-        form.is_direct and x_dtype == real_dtype(p.dtype) and w_dtype == real_dtype(p.weight_dtype)
+        form.is_direct
+        and form.w_form != "transposed"
+        and x_dtype == real_dtype(p.dtype)
+        and w_dtype == real_dtype(p.weight_dtype)
     )
     decision = Decision(form, options, is_direct=is_direct)
     if is_direct and may_be_structured(p):
@@ -118,8 +133,8 @@ def call(
     return _run(decision, x, w, bias, residual, out)
 
 
-def _conv(
-    rank: int,
+def convolved(
+    kind: Kind,
     x: Any,
     w: Any,
     bias: Any,
@@ -127,10 +142,10 @@ def _conv(
     out: Any,
     keywords: Mapping[str, object],
 ) -> Any:
-    """Convolve: the common part of conv1d, conv2d and conv3d."""
+    """Convolve: the common part of all functions of layers."""
     if type(x) is not ndarray or type(w) is not ndarray:
-        return _conv_of_others(rank, x, w, bias, residual, out, keywords)
-    key: tuple[Any, ...] = (rank, x.shape, x.dtype, w.shape, w.dtype)
+        return _conv_of_others(kind, x, w, bias, residual, out, keywords)
+    key: tuple[Any, ...] = (kind.name, x.shape, x.dtype, w.shape, w.dtype)
     if keywords:
         # The types as well, since True and 1.0 equal 1 and are refused where 1 is not.
         key += (*keywords.items(), *map(type, keywords.values()))
@@ -139,17 +154,17 @@ def _conv(
     except TypeError:  # a list among the keywords
         decision = None
     if decision is None or (decision.has_tuples and not _is_exact(keywords)):
-        decision = _decide(rank, x, w, keywords, key)
+        decision = _decide(kind, x, w, keywords, key)
     return call(decision, x, w, bias, residual, out)
 
 
 def _decide(
-    rank: int, x: Array, w: Array, keywords: Mapping[str, object], key: tuple[Any, ...]
+    kind: Kind, x: Array, w: Array, keywords: Mapping[str, object], key: tuple[Any, ...]
 ) -> Decision:
     """Choose an algorithm, and remember the choice."""
-    options = read_options(f"conv{rank}d", keywords)
+    options = read_options(kind.name, kind.options, keywords)
     as_array(x, "x"), as_array(w, "w")
-    form = forward(rank, x.shape, x.dtype, w.shape, w.dtype, options)
+    form = kind.form(kind.rank, x.shape, x.dtype, w.shape, w.dtype, options)
     decision = decide(form, x.dtype, w.dtype, options)
     decision.has_tuples = any(isinstance(value, tuple) for value in keywords.values())
     if _is_exact(keywords):
@@ -193,17 +208,17 @@ def _run(decision: Decision, x: Array, w: Array, bias: Any, residual: Any, out: 
 
 
 def _conv_of_others(
-    rank: int, x: Any, w: Any, bias: Any, residual: Any, out: Any, keywords: Mapping[str, object]
+    kind: Kind, x: Any, w: Any, bias: Any, residual: Any, out: Any, keywords: Mapping[str, object]
 ) -> Any:
     """Convolve lists, subclasses, and arrays of other libraries."""
     check_devices(x=x, w=w, bias=bias, residual=residual, out=out)
     export = exporter(x)
-    y = _conv(rank, as_array(x, "x"), as_array(w, "w"), bias, residual, out, keywords)
+    y = convolved(kind, as_array(x, "x"), as_array(w, "w"), bias, residual, out, keywords)
     return y if export is None or out is not None else export(y)
 
 
-def _plan(
-    rank: int,
+def planned(
+    kind: Kind,
     x_shape: Any,
     w: Any,
     bias: Any,
@@ -211,13 +226,13 @@ def _plan(
     dtype: Any,
     keywords: Mapping[str, object],
 ) -> Plan:
-    """Plan: the common part of plan_conv1d, plan_conv2d and plan_conv3d."""
-    options = read_options(f"plan_conv{rank}d", keywords)
+    """Plan: the common part of all plans of layers."""
+    options = read_options(f"plan_{kind.name}", kind.options, keywords)
     check_devices(w=w, bias=bias, residual=residual)
     weights = as_array(w, "w")
     x_dtype = weights.dtype if dtype is None else dtype_of(dtype)
     shape = read_shape(x_shape, "x_shape")
-    form = forward(rank, shape, x_dtype, weights.shape, weights.dtype, options)
+    form = kind.form(kind.rank, shape, x_dtype, weights.shape, weights.dtype, options)
     return make_plan(form, weights, options, bias, residual)
 
 
@@ -244,25 +259,31 @@ def dtype_of(dtype: Any) -> DType:
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def _with_defaults(function: _Function) -> _Function:
-    """Show the keywords of `Options` and their defaults in the signature of `function`.
+def with_defaults_of(fields: type[Any]) -> Callable[[_Function], _Function]:
+    """Show the keywords of `fields` and their defaults in the signature of a function.
 
     The functions themselves gather them in a dict, because filling fourteen defaults in would
     take longer than to look the decision up.
     """
-    kind = inspect.Parameter.KEYWORD_ONLY
-    shown = inspect.signature(function)
-    given = [p for p in shown.parameters.values() if p.name != "keywords"]
-    options = [
-        inspect.Parameter(name, kind, default=default, annotation=Options.__annotations__[name])
-        for name, default in Options._field_defaults.items()
-    ]
-    ordered = sorted([*given, *options], key=lambda p: (p.kind, p.name == "out"))
-    function.__signature__ = shown.replace(parameters=ordered)  # type: ignore[attr-defined]
-    return function
+
+    def shown(function: _Function) -> _Function:
+        kind = inspect.Parameter.KEYWORD_ONLY
+        signature = inspect.signature(function)
+        given = [p for p in signature.parameters.values() if p.name != "keywords"]
+        options = [
+            inspect.Parameter(name, kind, default=default, annotation=fields.__annotations__[name])
+            for name, default in fields._field_defaults.items()
+        ]
+        ordered = sorted([*given, *options], key=lambda p: (p.kind, p.name == "out"))
+        function.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=ordered
+        )
+        return function
+
+    return shown
 
 
-@_with_defaults
+@with_defaults_of(Options)
 def conv1d(
     x: Any,
     w: Any,
@@ -315,10 +336,10 @@ def conv1d(
     >>> ck.conv1d(np.ones((1, 2, 6)), np.ones((4, 2, 3)), stride=2).shape
     (1, 4, 2)
     """
-    return _conv(1, x, w, bias, residual, out, keywords)
+    return convolved(CONV[0], x, w, bias, residual, out, keywords)
 
 
-@_with_defaults
+@with_defaults_of(Options)
 def conv2d(
     x: Any,
     w: Any,
@@ -432,10 +453,10 @@ def conv2d(
     >>> y.shape, y.dtype, y.min()
     ((2, 5, 5), dtype('uint8'), np.uint8(200))
     """
-    return _conv(2, x, w, bias, residual, out, keywords)
+    return convolved(CONV[1], x, w, bias, residual, out, keywords)
 
 
-@_with_defaults
+@with_defaults_of(Options)
 def conv3d(
     x: Any,
     w: Any,
@@ -485,10 +506,10 @@ def conv3d(
     >>> ck.conv3d(np.ones((1, 2, 4, 4, 4)), np.ones((3, 2, 3, 3, 3)), padding=1).max()
     np.float64(54.0)
     """
-    return _conv(3, x, w, bias, residual, out, keywords)
+    return convolved(CONV[2], x, w, bias, residual, out, keywords)
 
 
-@_with_defaults
+@with_defaults_of(Options)
 def plan_conv1d(
     x_shape: Sequence[int],
     w: Any,
@@ -534,10 +555,10 @@ def plan_conv1d(
     >>> plan(np.arange(100.0))[:3]
     array([10., 15., 20.])
     """
-    return _plan(1, x_shape, w, bias, residual, dtype, keywords)
+    return planned(CONV[0], x_shape, w, bias, residual, dtype, keywords)
 
 
-@_with_defaults
+@with_defaults_of(Options)
 def plan_conv2d(
     x_shape: Sequence[int],
     w: Any,
@@ -586,10 +607,10 @@ def plan_conv2d(
     >>> plan(np.ones((1, 3, 32, 32), "f4"), out=y)[0, 0, 5, 5]
     np.float32(27.0)
     """
-    return _plan(2, x_shape, w, bias, residual, dtype, keywords)
+    return planned(CONV[1], x_shape, w, bias, residual, dtype, keywords)
 
 
-@_with_defaults
+@with_defaults_of(Options)
 def plan_conv3d(
     x_shape: Sequence[int],
     w: Any,
@@ -635,4 +656,4 @@ def plan_conv3d(
     >>> plan(-np.ones((1, 2, 4, 4, 4))).max()
     np.float64(0.0)
     """
-    return _plan(3, x_shape, w, bias, residual, dtype, keywords)
+    return planned(CONV[2], x_shape, w, bias, residual, dtype, keywords)

@@ -23,8 +23,9 @@ Activation: TypeAlias = (
 Layout: TypeAlias = Literal["channels_first", "channels_last", "batch_last"]
 Structure: TypeAlias = Literal["dense", "separable", "box"]
 # How a caller's filter becomes weights: `convolve` flips it along its convolved axes, `correlate`
-# conjugates it if it is complex.
-WForm: TypeAlias = Literal["as is", "flipped", "conjugated"]
+# conjugates it if it is complex; that of a transposed convolution is flipped as well, its channels
+# in and out change places.
+WForm: TypeAlias = Literal["as is", "flipped", "conjugated", "transposed"]
 Accuracy: TypeAlias = Literal["strict", "default", "fast"]
 NanPolicy: TypeAlias = Literal["propagate", "omit"]
 
@@ -40,7 +41,7 @@ class ConvProblem:
     Attributes
     ----------
     op : {"forward", "input_grad", "weight_grad"}
-        What is computed; a transposed convolution is an "input_grad".
+        What is computed. A transposed convolution is a forward one of an input that is dilated.
     in_size, kernel_size, stride, dilation, input_dilation : tuple of int
         One entry per convolved axis, in elements. `in_size` is that of x, before input dilation
         and padding.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import convkit as ck
-from convkit.backends.native import isas, lib
+from convkit.backends.native import _phases, isas, lib
 from convkit.backends.native.direct import ALGORITHM
 from convkit.problem import ConvProblem
 
@@ -131,3 +131,14 @@ def test_subnormal_numbers_are_kept_by_strict_and_zero_else(threads):
         assert set(ck.conv1d(x, w, backend="native")) == {0.0}
 
     assert np.float32(1e-40) * np.float32(1) != 0  # the caller's own arithmetic stays what it was
+
+
+@pytest.mark.parametrize("line", ["conv2d n1 c4 o8 i16x16 k4x4 u2x2 p2x2 float32"])
+def test_of_a_dilated_input_no_zero_is_multiplied(line):
+    problem = ConvProblem.parse(line)
+
+    parts = _phases.problems(problem)
+
+    assert len(parts) == 4
+    assert sum(part.macs for part in parts) == problem.macs // 4
+    assert all(part.input_dilation == (1, 1) for part in parts)

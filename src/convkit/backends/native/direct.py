@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import sqrt
 from typing import Any
 
-from convkit.algorithm import Array
-from convkit.backends.native import _complex, _nested, _omit, _wide, text
-from convkit.backends.native._kernels import MAX_RANK, Kernels, inner_problem, sum_dtype
+from convkit.algorithm import Array, WForm
+from convkit.backends.native import _complex, _nested, _omit, _phases, _wide, text
+from convkit.backends.native._kernels import (
+    MAX_RANK,
+    Kernels,
+    _item_bytes,
+    inner_problem,
+    sum_dtype,
+)
 from convkit.problem import ConvProblem
 
 # Products that the kernels for one channel add up before they begin a new sum.
@@ -51,6 +58,9 @@ class NativeDirect(Kernels):
             return _nested.count(problem) * (2e-5 + self.cost(_nested.innermost(problem)))
         if self._is_split(problem):
             return self.cost(_complex.in_reals(problem)) + 4e-9 * self._elements(problem)
+        if _phases.is_phased(problem):
+            parts = _phases.problems(problem)
+            return sum(5e-6 + self.cost(p) for p in parts)
         return super().cost(problem)
 
     def workspace_bytes(self, problem: ConvProblem) -> int:
@@ -65,6 +75,10 @@ class NativeDirect(Kernels):
         if self._is_split(problem):
             inner = _complex.in_reals(problem)
             return 2 * 16 * self._elements(problem) + self.workspace_bytes(inner)
+        if _phases.is_phased(problem):
+            parts = _phases.problems(problem)
+            copies = 2 * _item_bytes(problem.out_dtype) * self._elements(problem)
+            return copies + max(map(self.workspace_bytes, parts), default=0)
         return super().workspace_bytes(problem)
 
     def prepare(
@@ -83,6 +97,8 @@ class NativeDirect(Kernels):
             return _nested.prepare(self, problem, weights, isa=isa, kernel=kernel)
         if self._is_split(problem):
             return _complex.prepare(self, problem, weights, isa=isa, kernel=kernel)
+        if kernel is None and _phases.is_phased(problem):
+            return _phases.prepare(self, problem, weights, isa)
         return super().prepare(problem, weights, isa, kernel)
 
     def run(
@@ -103,8 +119,18 @@ class NativeDirect(Kernels):
             _nested.run(self, problem, prepared, x, bias, residual, out)
         elif self._is_split(problem):
             _complex.run(self, problem, prepared, x, bias, residual, out)
+        elif isinstance(prepared, _phases.Phased):
+            _phases.run(self, problem, prepared, x, bias, residual, out)
         else:
             super().run(problem, prepared, x, bias, residual, out)
+
+    def quick_call(
+        self, problem: ConvProblem, w_form: WForm = "as is"
+    ) -> Callable[[Array, Array, Array | None, Array], int] | None:
+        """Pack the weights and run, where one kernel does all."""
+        if _phases.is_phased(problem):
+            return None
+        return super().quick_call(problem, w_form)
 
     def _is_split(self, problem: ConvProblem) -> bool:
         """Whether complex numbers are to be computed in parts."""
