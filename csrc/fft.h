@@ -35,7 +35,8 @@
  * Registers: 2 * FFT_LEAF rows + a twiddle and two sums = 20 of 32 (AVX-512, NEON:
  * leaves of 8 rows), 12 of 16 (AVX2, v2: leaves of 4).
  *
- * One axis (conv_fft_signal.inc): rows = N / LANES, FFT_LEAF times 2^a, 3 2^a, 5 2^a, not 1.
+ * One axis (conv_fft_signal.inc): rows = N / LANES, FFT_LEAF times 2^a, 3 2^a, 5 2^a, not 1;
+ * 5 only where there are 32 registers.
  *
  *     fft_fill_scalars(rows, 0.25, scalars)   fft_scalars_count(rows) reals, aligned
  *     fft_fill_lanes(rows, lanes)             fft_lanes_count(rows) reals, aligned

@@ -44,7 +44,7 @@ WAYS_TO_BE_WRONG = {
     "eeg": ("signal, 'convolve', wrong", "signal, 'savgol_filter', wrong"),
     "gaps": ("ck, 'convolve', wrong",),
     "megapixels": ("ck.Plan, '__call__', wrong", "ck.Plan, '__call__', wasteful"),
-    "reverb": ("ck.Plan, '__call__', wrong",),
+    "reverb": ("ck.Plan, '__call__', wrong", "ck.StreamingConvolver, 'push', wrong"),
 }
 
 

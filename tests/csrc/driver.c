@@ -787,15 +787,15 @@ static void test_overflow(const ck_kernel *kernel)
 
 /* ---- all of it ----------------------------------------------------------- */
 
-/* A problem in one of the kernel's types; false if the kernel does not take it. */
-static bool draw_for(const ck_kernel *kernel, rng *r, problem *p)
+/* A problem in the kernel's types number `turn`; false if the kernel does not take it. */
+static bool draw_for(const ck_kernel *kernel, rng *r, int64_t turn, problem *p)
 {
     *p = draw_problem(r);
     for (int i = 0; i < 3; i++) /* the copy has tables of its own */
         if (p->conv.axis[i].edges)
             p->conv.axis[i].edges = p->edges[i];
     ck_conv *c = &p->conv;
-    c->types = kernel->types[draw(r, 0, kernel->type_count - 1)];
+    c->types = kernel->types[turn % kernel->type_count];
     const bool is_complex = c->types.y == CK_C64 || c->types.y == CK_C128;
     if (is_complex || c->types.y >= CK_U8) /* no activation of theirs is exact */
         c->activation = CK_NONE;
@@ -808,10 +808,10 @@ static bool draw_for(const ck_kernel *kernel, rng *r, problem *p)
 }
 
 /* The first problem of some that the kernel takes; false if it takes none of them. */
-static bool problem_for(const ck_kernel *kernel, rng *r, problem *p)
+static bool problem_for(const ck_kernel *kernel, rng *r, int64_t turn, problem *p)
 {
-    for (int i = 0; i < 16; i++)
-        if (draw_for(kernel, r, p))
+    for (int i = 0; i < 64; i++)
+        if (draw_for(kernel, r, turn, p))
             return true;
     return false;
 }
@@ -832,7 +832,7 @@ static void *be_one_of_many(void *arg)
         problem p;
         if (planted("race"))
             race++;
-        if (!problem_for(c->kernel, &r, &p))
+        if (!problem_for(c->kernel, &r, i, &p))
             continue;
         arrays a = prepare(&r, c->kernel, &p, true);
         p.conv.seconds = 1e-3;
@@ -869,7 +869,7 @@ static void test_kernel(const ck_kernel *kernel, rng seed, int64_t cases)
     for (int64_t i = 0; i < cases; i++) {
         rng r = seed + (rng)i;
         problem p;
-        bool takes = problem_for(kernel, &r, &p);
+        bool takes = problem_for(kernel, &r, i, &p);
         for (rng lie = 0; lie < 20; lie++, liars++)
             if (!test_liar(r + lie, kernel, p))
                 fail(kernel, &p.conv, "believes a descriptor that lies, made of this one");
@@ -877,7 +877,7 @@ static void test_kernel(const ck_kernel *kernel, rng seed, int64_t cases)
             continue;
         taken++;
         test_values(r, kernel, p);
-        if (i % 4 == 0)
+        if (one_in(&r, 4)) /* drawn, to come upon every type */
             test_bits(r, kernel, p);
         if (i % 16 == 0)
             test_no_memory(r, kernel, p);
