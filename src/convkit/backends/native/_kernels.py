@@ -247,7 +247,8 @@ def _run(
     if strides == prepared.strides or (strides[:2] == prepared.strides[:2] and residual is None):
         _call(prepared.conv, prepared, x, bias, residual, out)
         return
-    if text(prepared.kernel.name).startswith(PACK_FOR_ANY_STRIDES):
+    fits_any = text(prepared.kernel.name).startswith(PACK_FOR_ANY_STRIDES)
+    if fits_any and problem.layout != "batch_last":  # whose descriptors take it for granted
         conv, keep = _descriptor(problem, *strides)
         _check(lib.ck_conv_plan(conv, prepared.kernel))
         _call(conv, prepared, x, bias, residual, out)
