@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import sqrt
 from typing import Any
 
-from convkit.algorithm import Array
+from convkit.algorithm import Array, WForm
 from convkit.backends.native import _complex, _nested, _omit, _wide, text
 from convkit.backends.native._kernels import MAX_RANK, Kernels, inner_problem, sum_dtype
 from convkit.problem import ConvProblem
@@ -105,6 +106,14 @@ class NativeDirect(Kernels):
             _complex.run(self, problem, prepared, x, bias, residual, out)
         else:
             super().run(problem, prepared, x, bias, residual, out)
+
+    def quick_call(
+        self, problem: ConvProblem, w_form: WForm = "as is"
+    ) -> Callable[[Array, Array, Array | None, Array], int] | None:
+        """Take also wide integers."""
+        if _wide.is_wide(problem):
+            return _wide.quick_call(self, problem, w_form)
+        return super().quick_call(problem, w_form)
 
     def _is_split(self, problem: ConvProblem) -> bool:
         """Whether complex numbers are to be computed in parts."""
