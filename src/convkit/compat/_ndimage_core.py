@@ -376,6 +376,7 @@ def _into_integers(
     is_positive = x_dtype.kind in "bu" and cval >= 0 and min(taps) >= 0
     is_integral = x_dtype.kind != "f" and all(map(float.is_integer, (cval, *taps)))
 
+    @cache
     def within(low: float, high: float) -> Filter:
         """Return the filter of arrays whose elements lie between these."""
         total = max(-low, high, abs(cval)) * magnitude
@@ -401,7 +402,14 @@ def _into_integers(
 
     if x_dtype.kind in "bui" and (is_integral or x_dtype.itemsize <= 2):
         return within(*_bounds(x_dtype))
-    return lambda x: within(float(x.min()), float(x.max()))(x)
+
+    def measured(x: Array) -> Array:
+        largest = max(-float(x.min()), float(x.max()))
+        # The next power of two, so that few filters are made; NaN and infinity have none.
+        bound = 2.0 ** math.frexp(largest)[1] if largest < 2.0**1000 else math.inf
+        return within(-bound, bound)(x)
+
+    return measured
 
 
 def _truncation(largest: float, dtype: DType, *, is_positive: bool) -> Filter:

@@ -57,8 +57,6 @@ Output: TypeAlias = "Array | DTypeLike | None"
 Modes: TypeAlias = "str | Sequence[str]"
 Axes: TypeAlias = "int | Iterable[int] | None"
 
-SECOND_DIFFERENCE = np.array([1.0, -2.0, 1.0])
-
 # A derivative that comes in SciPy's form: (input, axis, output, mode, cval, *extra).
 Derivative: TypeAlias = Callable[..., Any]
 
@@ -868,11 +866,33 @@ def laplace(
     >>> laplace(np.arange(5.0) ** 2, mode="nearest")
     array([ 1.,  2.,  2.,  2., -7.])
     """
-    return generic_laplace(input, _second_difference, output, mode, cval, axes=axes)
+    x = np.asarray(input)
+    dtype, target = core.read_output(output, x, is_complex=False)
+    sum_ = core.found(_second_differences, x, dtype, mode, cval, axes)
+    return core.deliver(sum_(x), target)
 
 
-def _second_difference(x: Array, axis: int, output: Any, mode: str, cval: Any) -> Array:
-    return correlate1d(x, SECOND_DIFFERENCE, axis, output, mode, cval, 0)
+def _second_differences(
+    shape: tuple[int, ...], x_dtype: DType, dtype: DType, mode: Any, cval: Any, axes: Any
+) -> core.Filter:
+    """Read the arguments of `laplace`."""
+    along = core.read_axes(axes, len(shape))
+    modes = core.per_axis(mode, len(along))
+    w = np.array([1.0, -2.0, 1.0])
+    terms = [
+        core.correlation(shape, x_dtype, w, (axis,), (0,), (own,), cval, dtype)
+        for axis, own in zip(along, modes, strict=True)
+    ]
+    if not terms:
+        return lambda x: x.astype(dtype)
+
+    def run(x: Array) -> Array:
+        y = terms[0](x)
+        for term in terms[1:]:
+            y += term(x)
+        return y
+
+    return run
 
 
 def gaussian_laplace(
