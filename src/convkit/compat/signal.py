@@ -951,7 +951,7 @@ def _convolve2d(
     dtype = np.result_type(x.dtype, w.dtype)
     lies: Any = BOUNDARIES[boundary]
     if lies == "constant":
-        fill = _fill(fillvalue, dtype)
+        fill = 0 if type(fillvalue) is int and fillvalue == 0 else _fill(fillvalue, dtype)
         lies = (lies, fill) if fill else "zeros"
         is_huge = dtype.kind in "iu" and abs(fill) > 2**53
         if fill and (is_huge or dtype.kind in "cO" or dtype.char == "g"):
@@ -962,7 +962,7 @@ def _convolve2d(
         if lies != "zeros":
             x, pads = np.pad(x, pads, NUMPY_MODES[lies]), ((0, 0), (0, 0))
         y = by_taps(x, w, (0, 1), pads)
-    elif pads == padding_of(mode, w.shape):
+    elif function == "convolve2d" and pads == padding_of(mode, w.shape):
         y = sums(convolution, x, w, dtype, mode=mode, boundary=lies)
     else:
         y = sums(conv2d, x, w[::-1, ::-1].copy(), dtype, padding=pads, padding_mode=lies)
