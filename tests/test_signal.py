@@ -215,3 +215,33 @@ def test_missing_data_is_renormalised(dtype):
     assert actual.dtype == dtype
     np.testing.assert_allclose(actual, expected, rtol=1e-5)
     assert ck.plan_convolve((20, 30), v, nan_policy="omit").backend == "native"
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f2", "i2", "i8", "c8"])
+@pytest.mark.parametrize("shape", [(2, 2), (6, 3), (5, 40)])
+def test_arrays_may_lie_in_memory_in_any_order(dtype, shape):
+    a = small_integers(0, shape, dtype).astype(dtype)
+    v = np.array([[1], [2]], dtype)
+
+    expected = ck.convolve(a, v, axes=0)
+
+    np.testing.assert_array_equal(ck.convolve(np.asfortranarray(a), v, axes=0), expected)
+    out = np.empty_like(expected, order="F")
+    np.testing.assert_array_equal(ck.convolve(a, v, axes=0, out=out), expected)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u2", "i2", "i4", "u4", "i8", "u8"])
+@pytest.mark.parametrize("out_dtype", [None, "i2", "i4", "i8"])
+@pytest.mark.parametrize("n", [5, 40])
+def test_the_largest_integers_are_those_of_the_reference(dtype, out_dtype, n):
+    bounds = np.iinfo(dtype)
+    rng = np.random.default_rng(n)
+    a = rng.integers(bounds.min, bounds.max, n, dtype, endpoint=True)
+    for v in (np.array([1, 2, 1], dtype), a[:4]):
+        for x in (a, a // 100, np.full(n, bounds.min, dtype), np.full(n, bounds.max, dtype)):
+            expected = ck.convolve(x, v, out_dtype=out_dtype, backend="numpy")
+
+            actual = ck.convolve(x, v, out_dtype=out_dtype)
+
+            assert actual.dtype == expected.dtype
+            np.testing.assert_array_equal(actual, expected)

@@ -172,7 +172,7 @@ def _decide(
     return decision
 
 
-def remember(key: tuple[Any, ...], decision: Decision) -> None:
+def remember(key: tuple[Any, ...], decision: Any) -> None:
     """Keep a decision for the next call of its kind."""
     if len(remembered) >= MOST_REMEMBERED:
         remembered.clear()

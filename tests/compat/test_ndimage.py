@@ -279,6 +279,40 @@ def test_single_precision_keeps_the_brightness_of_an_image(sigma):
     assert abs(y.sum(dtype=np.float64) - 1) < 1e-9
 
 
+@pytest.mark.parametrize("weights", [np.ones(255), np.ones((15, 17))])
+def test_sums_of_zeros_are_zero(weights):
+    x = np.zeros((400, 600)[-weights.ndim :], np.float32)
+    x[..., 300] = 1e6
+
+    y = ndimage.correlate(x, weights, mode="constant")
+
+    assert (y >= 0).all()
+    np.testing.assert_array_equal(y != 0, reference.correlate(x, weights, mode="constant") != 0)
+
+
+@pytest.mark.parametrize("taps", [300, 2001])
+def test_many_integers_are_added_exactly(taps):
+    rng = np.random.default_rng(0)
+    x, w = rng.integers(-(10**6), 10**6, 5000, "i4"), rng.integers(-99, 99, taps)
+
+    assert_same(ndimage.correlate1d(x, w, output="i8"), reference.correlate1d(x, w, output="i8"))
+
+
+def test_an_argument_that_only_equals_one_met_before_is_refused():
+    ndimage.gaussian_filter(X, 1, order=(1, 0))
+
+    with pytest.raises(TypeError):
+        ndimage.gaussian_filter(X, 1, order=(1.0, 0.0))
+
+
+def test_changed_weights_are_another_filter():
+    w = np.array([1.0, 0.0, 0.0])
+    ndimage.correlate1d(X, w)
+    w[:] = 0, 0, 1
+
+    np.testing.assert_array_equal(ndimage.correlate1d(X, w), reference.correlate1d(X, w))
+
+
 @pytest.mark.parametrize("name", ["gaussian_laplace", "gaussian_gradient_magnitude"])
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i4"])
 @pytest.mark.parametrize("axes", [None, (1, 2), 0, ()])

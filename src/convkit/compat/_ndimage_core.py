@@ -4,6 +4,9 @@ SciPy's ``y[i] = sum(w[j] * x[i + j - k // 2 - origin])`` is a `conv*d` whose pa
 ``(k // 2 + origin, k - 1 - k // 2 - origin)`` elements; its boundary modes are ours by other names;
 its results have the dtype of the output, into which every pass of a filter of several passes is
 rounded (into integers: truncated, and wrapped as C does).
+
+What a call asks for is read once: a filter is a function of the array alone, made of plans, and is
+found again by the shape, the dtypes and the arguments it was made for.
 """
 
 from __future__ import annotations
@@ -11,21 +14,22 @@ from __future__ import annotations
 import math
 import operator
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, reduce
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from convkit.boundary import CONSTANT, index_map, is_constant, pad_value
+from convkit.arguments import Options, forward
 from convkit.dtypes import Array, DType
 from convkit.errors import UnsupportedError
-from convkit.functional import conv1d, conv2d, conv3d
+from convkit.functional import make_plan, remember
 from convkit.problem import Mode
+from convkit.selector import remembered
 
 Pads: TypeAlias = tuple[tuple[int, int], ...]
+Filter: TypeAlias = Callable[[Array], Array]
 
-CONV = {1: conv1d, 2: conv2d, 3: conv3d}
 MODES: dict[str, Mode] = {
     "reflect": "symmetric",
     "grid-mirror": "symmetric",
@@ -40,6 +44,11 @@ DTYPES = frozenset("?bBhHiIlLqQfdFD")  # those of SciPy, and no float16 and long
 # A filter of so many taps is faster in one call than by factors: 6x6 takes 163 us and two passes
 # 189 us on 256x256 float32, 7x7 as long as they do, 3x3x3 on 64**3 5% less (one Cascade Lake core).
 MOST_TAPS_AT_ONCE = 36
+# The error of a fast transform is that of its largest sum, where SciPy's sums of zeros are zero and
+# those of positive numbers positive: up to so many taps all are added directly.
+MOST_DIRECT = 255
+# Filters of more taps are made anew by every call: what is kept stays small.
+MOST_KEPT = 4096
 # Vectors lie along the axes behind the filtered one if these hold so many elements; otherwise
 # along the filtered one, which is moved to the end. That takes 150 us before it begins.
 LEAST_INNER = 16
@@ -82,6 +91,44 @@ def deliver(y: Array, target: Array | None) -> Array:
     return target
 
 
+def found(make: Callable[..., Filter], x: Array, dtype: DType, *arguments: Any) -> Filter:
+    """Return ``make(x.shape, x.dtype, dtype, *arguments)``, made before if it was."""
+    given = (x.shape, x.dtype, dtype)
+    return _found(make, given, given, arguments)
+
+
+def found_with(
+    make: Callable[..., Filter], x: Array, dtype: DType, w: Array, *arguments: Any
+) -> Filter:
+    """Return ``make(x.shape, x.dtype, dtype, w, *arguments)``, made before if it was."""
+    if w.dtype.hasobject or w.size > MOST_KEPT:
+        return make(x.shape, x.dtype, dtype, w, *arguments)
+    key = (x.shape, x.dtype, dtype, w.shape, w.dtype, w.tobytes())
+    return _found(make, key, (x.shape, x.dtype, dtype, w), arguments)
+
+
+def _found(
+    make: Callable[..., Filter],
+    key: tuple[Any, ...],
+    given: tuple[Any, ...],
+    arguments: tuple[Any, ...],
+) -> Filter:
+    """Return ``make(*given, *arguments)``; `key` stands for what is given."""
+    # With the types: True and 1.0 equal 1, and may be refused where 1 is not.
+    types = tuple(map(type, arguments))
+    key = (make, key, arguments, types)
+    if tuple in types:
+        key += tuple(tuple(map(type, each)) for each in arguments if type(each) is tuple)
+    try:
+        known: Filter | None = remembered.get(key)
+    except TypeError:  # a list among them
+        return make(*given, *arguments)
+    if known is None:
+        known = make(*given, *arguments)
+        remember(key, known)
+    return known
+
+
 def read_axes(axes: Any, ndim: int) -> tuple[int, ...]:
     """Return the axes that are filtered, counted from the front."""
     if axes is None:
@@ -112,9 +159,9 @@ def per_axis(value: Any, count: int) -> list[Any]:
     return values
 
 
-def check_cval(x: Array, cval: Any) -> None:
+def check_cval(x_dtype: DType, cval: Any) -> None:
     """Refuse to pad real numbers with complex ones."""
-    if np.iscomplexobj(cval) and x.dtype.kind != "c":
+    if np.iscomplexobj(cval) and x_dtype.kind != "c":
         raise ValueError(
             f"Cannot provide a complex-valued cval when the input is real: cval={cval}"
         )
@@ -136,7 +183,8 @@ def flipped_origin(origin: int, taps: int) -> int:
 
 
 def separable(
-    x: Array,
+    shape: tuple[int, ...],
+    x_dtype: DType,
     factors: Sequence[Array],
     axes: Sequence[int],
     origins: Sequence[int],
@@ -144,29 +192,38 @@ def separable(
     cval: Any,
     dtype: DType,
     divisors: Sequence[int] | None = None,
-) -> Array:
-    """Correlate with the outer product of `factors`, one of them along each of `axes`.
+) -> Filter:
+    """Return the correlation with the outer product of `factors`, one along each of `axes`.
 
     Each factor is over its divisor. All are one call where that gives what passes give; otherwise
-    there is a pass per axis, in the order given.
+    there is a pass per axis, in the order given. Without any it is a cast.
     """
+    if not factors:
+        return lambda x: x.astype(dtype)
     if dtype.kind == "b":  # SciPy keeps bytes between its passes, and these are true unless zero
         bytes_ = np.dtype(np.uint8)
-        sums = separable(x, factors, axes, origins, modes, cval, bytes_, divisors)
-        return sums.astype(np.bool_)
+        sums = separable(shape, x_dtype, factors, axes, origins, modes, cval, bytes_, divisors)
+        return lambda x: sums(x).astype(np.bool_)
     divisors = divisors or (1,) * len(axes)
-    if _is_one_call(x, factors, axes, modes, cval, dtype, divisors):
+    if _is_one_call(shape, x_dtype, factors, axes, modes, cval, dtype, divisors):
         order = sorted(range(len(axes)), key=axes.__getitem__)
         w = reduce(np.multiply.outer, [factors[i] / divisors[i] for i in order])
         along, shifts = zip(*((axes[i], origins[i]) for i in order), strict=True)
-        return correlate(x, w, along, shifts, [modes[i] for i in order], cval, dtype)
+        ordered = [modes[i] for i in order]
+        return correlation(shape, x_dtype, w, along, shifts, ordered, cval, dtype)
+    passes = []
     for w, axis, origin, mode, over in zip(factors, axes, origins, modes, divisors, strict=True):
-        x = correlate(x, w, (axis,), (origin,), (mode,), cval, dtype, over)
-    return x
+        one = correlation(shape, x_dtype, w, (axis,), (origin,), (mode,), cval, dtype, over)
+        passes.append(one)
+        x_dtype = dtype
+    if len(passes) == 1:
+        return passes[0]
+    return lambda x: reduce(lambda y, one: one(y), passes, x)
 
 
 def _is_one_call(
-    x: Array,
+    shape: tuple[int, ...],
+    x_dtype: DType,
     factors: Sequence[Array],
     axes: Sequence[int],
     modes: Sequence[str],
@@ -178,9 +235,9 @@ def _is_one_call(
     taps = [*map(len, factors)]
     if len(axes) < 2 or math.prod(taps) > MOST_TAPS_AT_ONCE:
         return False
-    if sorted(axes) != [*range(x.ndim - len(axes), x.ndim)]:
+    if sorted(axes) != [*range(len(shape) - len(axes), len(shape))]:
         return False
-    if any(k > x.shape[axis] for k, axis in zip(taps, axes, strict=True)):
+    if any(k > shape[axis] for k, axis in zip(taps, axes, strict=True)):
         return False  # most of what it would sum is padding
     if cval != 0 and any(mode in CONSTANT_MODES for mode in modes):
         return False  # every pass pads with cval anew
@@ -191,15 +248,16 @@ def _is_one_call(
     is_integral = all(
         over == 1 and _is_integral(w) for w, over in zip(factors, divisors, strict=True)
     )
-    return is_integral and x.dtype.kind in "bui" and dtype != np.uint64
+    return is_integral and x_dtype.kind in "bui" and dtype != np.uint64
 
 
 def _is_integral(w: Array) -> bool:
     return all(map(float.is_integer, w.tolist()))
 
 
-def correlate(
-    x: Array,
+def correlation(
+    shape: tuple[int, ...],
+    x_dtype: DType,
     w: Array,
     axes: Sequence[int],
     origins: Sequence[int],
@@ -207,24 +265,42 @@ def correlate(
     cval: Any,
     dtype: DType,
     divisor: int = 1,
-) -> Array:
-    """Correlate with w / divisor, whose axes are `axes` in rising order, without conjugating it."""
-    for array_dtype in (x.dtype, dtype):
+) -> Filter:
+    """Return the correlation with w / divisor, which has its axes in the order of `axes`, rising.
+
+    w is not conjugated.
+    """
+    for array_dtype in (x_dtype, dtype):
         if array_dtype.char not in DTYPES:
             raise UnsupportedError(
                 f"array type {array_dtype!r} not supported: input and output may be bool, integers "
                 "of up to 64 bits, float32, float64, complex64 or complex128; cast to one of these"
             )
     if dtype.kind == "c":
-        return _by_parts(x, w, axes, origins, modes, cval, dtype, divisor)
-    if x.dtype.kind == "c":
+        return _by_parts(shape, x_dtype, w, axes, origins, modes, cval, dtype, divisor)
+    if x_dtype.kind == "c":
         raise RuntimeError(f"output must have complex dtype, not {dtype}")
-    with np.errstate(all="ignore"):  # C casts in silence
-        return _real(x, w, axes, origins, modes, math.ldexp(cval, 0), dtype, divisor)
+    cval = math.ldexp(cval, 0)
+    boundary = [_boundary(mode, cval) for mode in modes]
+    if 0 in shape:
+        return lambda x: np.empty(shape, dtype)
+    pads = tuple((k // 2 + o, (k - 1) // 2 - o) for k, o in zip(w.shape, origins, strict=True))
+    w = w.astype(np.float64)
+
+    def sums_in(inner: DType) -> Filter:
+        return _sums(shape, inner, (w / divisor).astype(inner), axes, pads, boundary, MOST_DIRECT)
+
+    def integers_in(inner: DType) -> Filter:
+        return _sums(shape, inner, w.astype(inner), axes, pads, boundary, w.size)
+
+    if dtype.kind == "f":
+        return _into_floats(x_dtype, dtype, sums_in)
+    return _into_integers(x_dtype, w, cval, dtype, divisor, cache(sums_in), integers_in)
 
 
 def _by_parts(
-    x: Array,
+    shape: tuple[int, ...],
+    x_dtype: DType,
     w: Array,
     axes: Sequence[int],
     origins: Sequence[int],
@@ -232,166 +308,201 @@ def _by_parts(
     cval: Any,
     dtype: DType,
     divisor: int,
-) -> Array:
+) -> Filter:
     """Correlate complex numbers as SciPy does, by their parts, so that Inf stays in its own."""
     part = np.dtype(np.float32 if dtype == np.complex64 else np.float64)
+    x_part = np.dtype(x_dtype.char.lower()) if x_dtype.kind == "c" else x_dtype
 
-    def real(x: Array, w: Array, cval: Any) -> Array:
-        return correlate(x, w, axes, origins, modes, cval, part, divisor)
+    def real(w: Array, cval: Any) -> Filter:
+        return correlation(shape, x_part, w, axes, origins, modes, cval, part, divisor)
 
-    y = np.empty(x.shape, dtype)
-    if x.dtype.kind == w.dtype.kind == "c":
-        a, b = np.real(cval), np.imag(cval)
-        y.real = real(x.real, w.real, a) - real(x.imag, w.imag, b)
-        y.imag = real(x.real, w.imag, a) + real(x.imag, w.real, b)
-    elif x.dtype.kind == "c":
-        y.real = real(x.real, w, np.real(cval))
-        y.imag = real(x.imag, w, np.imag(cval))
-    elif w.dtype.kind != "c":
+    def joined(real: Callable[[Array], Array], imag: Callable[[Array], Array]) -> Filter:
+        def run(x: Array) -> Array:
+            y = np.empty(shape, dtype)
+            y.real, y.imag = real(x), imag(x)
+            return y
+
+        return run
+
+    a, b = np.real(cval), np.imag(cval)
+    if x_dtype.kind == w.dtype.kind == "c":
+        aa, bb, ab, ba = real(w.real, a), real(w.imag, b), real(w.imag, a), real(w.real, b)
+        return joined(lambda x: aa(x.real) - bb(x.imag), lambda x: ab(x.real) + ba(x.imag))
+    if x_dtype.kind == "c":
+        of_real, of_imag = real(w, a), real(w, b)
+        return joined(lambda x: of_real(x.real), lambda x: of_imag(x.imag))
+    if w.dtype.kind != "c":
         raise UnsupportedError(f"array type {dtype!r} not supported: input and weights are real")
-    else:
-        check_cval(x, cval)
-        y.real = real(x, w.real, cval)
-        y.imag = real(x, w.imag, cval)
-    return y
+    check_cval(x_dtype, cval)
+    return joined(real(w.real, cval), real(w.imag, cval))
 
 
-def _real(
-    x: Array,
+def _into_floats(x_dtype: DType, dtype: DType, sums_in: Callable[[DType], Filter]) -> Filter:
+    """Return a filter into floats: float32 into float32 as such, all else in float64."""
+    inner = dtype
+    if x_dtype != dtype and dtype == np.float32:
+        inner = np.result_type(x_dtype, np.float32)
+    sums = sums_in(inner)
+    if x_dtype == inner == dtype:
+        return sums
+    if inner == dtype:
+        return lambda x: sums(x.astype(inner))
+
+    def run(x: Array) -> Array:
+        with np.errstate(all="ignore"):  # C casts in silence
+            return sums(x.astype(inner)).astype(dtype)
+
+    return run
+
+
+def _into_integers(
+    x_dtype: DType,
     w: Array,
-    axes: Sequence[int],
-    origins: Sequence[int],
-    modes: Sequence[str],
     cval: float,
     dtype: DType,
     divisor: int,
-) -> Array:
-    """Correlate real numbers: float32 into float32 as such, all else in float64."""
-    boundary = [_boundary(mode, cval) for mode in modes]
-    if not x.size:
-        return np.empty(x.shape, dtype)
-    x = x.view(np.uint8) if x.dtype.kind == "b" else x
-    w = w.astype(np.float64, copy=False)
-    if dtype.kind == "f":
-        inner = dtype
-        if x.dtype != dtype and dtype == np.float32:
-            inner = np.result_type(x.dtype, np.float32)
-        sums = _sums(x, w, axes, origins, boundary, inner, divisor)
-        return sums.astype(dtype, copy=False)
-    taps = w.ravel().tolist()  # few, and a list of few is looked at faster than an array
-    is_positive = x.dtype.kind == "u" and cval >= 0 and min(taps) >= 0
-    total = max(_largest(x), abs(cval)) * sum(map(abs, taps))
-    is_integral = x.dtype.kind != "f" and all(map(float.is_integer, (cval, *taps)))
-    inner, error = _rounding(w, total, divisor, is_integral=is_integral)
-    sums = _sums(x, w, axes, origins, boundary, inner, divisor)
-    if error:
-        sums += error if is_positive else np.copysign(error, sums)
-    return _truncated(sums, total / divisor, dtype, is_positive=is_positive)
-
-
-def _sums(
-    x: Array,
-    w: Array,
-    axes: Sequence[int],
-    origins: Sequence[int],
-    boundary: Sequence[Mode],
-    inner: DType,
-    divisor: int,
-) -> Array:
-    """Correlate in `inner`."""
-    pads = tuple((k // 2 + o, (k - 1) // 2 - o) for k, o in zip(w.shape, origins, strict=True))
-    w = w / divisor if divisor != 1 else w
-    return _slide(x.astype(inner, copy=False), w.astype(inner, copy=False), axes, pads, boundary)
-
-
-def _rounding(w: Array, total: float, divisor: int, *, is_integral: bool) -> tuple[DType, float]:
-    """Return the dtype in which to add what will be truncated, and how far sums may be off.
+    sums_in: Callable[[DType], Filter],
+    integers_in: Callable[[DType], Filter],
+) -> Filter:
+    """Return a filter into integers.
 
     Truncation makes much of the little by which, say, a blurred flat area of ones may fall short
-    of one: so what is within rounding of an integer is taken for it. Integers over a divisor are
-    so far apart that half a step is added, in a dtype that is twice as exact as that needs.
+    of one. Sums of integers are exact, and so is their quotient where it is an integer. Others are
+    moved by as much as they may be off: what is within rounding of an integer is taken for it.
     """
+    taps = w.ravel().tolist()
+    magnitude = sum(map(abs, taps))
     steps = w.size + 2  # roundings of a sum, of its weights and of what is added to it
-    if is_integral and divisor == 1:
-        return np.dtype(np.float32 if total <= 2**24 else np.float64), 0.0
-    if is_integral:
-        return np.dtype(np.float32 if steps * total <= 2**22 else np.float64), 0.5 / divisor
-    return np.dtype(np.float64), min(2.0**-10, steps * 2.0**-52 * total / divisor)
+    is_positive = x_dtype.kind in "bu" and cval >= 0 and min(taps) >= 0
+    is_integral = x_dtype.kind != "f" and all(map(float.is_integer, (cval, *taps)))
+
+    @cache
+    def within(low: float, high: float) -> Filter:
+        """Return the filter of arrays whose elements lie between these."""
+        total = max(-low, high, abs(cval)) * magnitude
+        truncated = _truncation(total / divisor, dtype, is_positive=is_positive)
+        if is_integral:
+            inner = np.dtype(np.float32 if total <= 2**24 else np.float64)
+            sums_of, over = integers_in(inner), inner.type(divisor)
+
+            def quotients(x: Array) -> Array:
+                sums = sums_of(x.astype(inner))
+                return truncated(sums if divisor == 1 else np.divide(sums, over, sums))
+
+            return quotients
+        inner = np.dtype(np.float64)
+        moved_of, error = sums_in(inner), min(2.0**-10, steps * 2.0**-52 * total / divisor)
+
+        def moved(x: Array) -> Array:
+            sums = moved_of(x.astype(inner))
+            sums += error if is_positive else np.copysign(error, sums)
+            return truncated(sums)
+
+        return moved
+
+    if x_dtype.kind in "bui" and (is_integral or x_dtype.itemsize <= 2):
+        return within(*_bounds(x_dtype))
+
+    def measured(x: Array) -> Array:
+        largest = max(-float(x.min()), float(x.max()))
+        # The next power of two, so that few filters are made; NaN and infinity have none.
+        bound = 2.0 ** math.frexp(largest)[1] if largest < 2.0**1000 else math.inf
+        return within(-bound, bound)(x)
+
+    return measured
 
 
-def _truncated(sums: Array, largest: float, dtype: DType, *, is_positive: bool) -> Array:
-    """Return integers, wrapped: NumPy's own conversion does what it likes out of range."""
+def _truncation(largest: float, dtype: DType, *, is_positive: bool) -> Filter:
+    """Return what makes integers of sums up to `largest`, wrapped as C does.
+
+    NumPy's own conversion does what it likes out of range.
+    """
     if dtype.kind == "b":
-        return _truncated(sums, largest, np.dtype(np.uint8), is_positive=is_positive).astype(dtype)
+        bytes_ = _truncation(largest, np.dtype(np.uint8), is_positive=is_positive)
+        return lambda sums: bytes_(sums).astype(np.bool_)
     low, high = _bounds(dtype)
     if largest < high + 0.5 and (is_positive or low < 0):
-        return sums.astype(dtype)
-    if dtype == np.uint64:
-        whole = sums.astype(np.int64).astype(dtype)
-        return np.where(sums < 2.0**63, whole, sums.astype(dtype))
-    return sums.astype(np.int32 if largest < 2**31 - 1 else np.int64).astype(dtype, copy=False)
+        return lambda sums: sums.astype(dtype)
+    if largest < 2**63:
+        wide = np.int32 if largest < 2**31 - 1 else np.int64
+        return lambda sums: sums.astype(wide).astype(dtype, copy=False)
+
+    def run(sums: Array) -> Array:
+        with np.errstate(all="ignore"):  # C casts in silence
+            whole = sums.astype(np.int64).astype(dtype, copy=False)
+            return (
+                whole if dtype != np.uint64 else np.where(sums < 2.0**63, whole, sums.astype(dtype))
+            )
+
+    return run
 
 
 def _boundary(mode: Any, cval: float) -> Mode:
     """Return the padding mode that SciPy calls `mode`."""
-    found = MODES.get(mode) if isinstance(mode, str) else None
-    if found is None:
+    ours = MODES.get(mode) if isinstance(mode, str) else None
+    if ours is None:
         if mode not in CONSTANT_MODES:
             known = ", ".join(map(repr, (*MODES, *CONSTANT_MODES)))
             raise RuntimeError(
                 f"boundary mode not supported: mode={mode!r}, expected one of {known}"
             )
         return ("constant", cval) if cval != 0 else "zeros"
-    return found
+    return ours
 
 
 @cache
 def _bounds(dtype: DType) -> tuple[int, int]:
-    return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    return (0, 1) if dtype.kind == "b" else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
 
 
-def _largest(x: Array) -> float:
-    """Return what the magnitudes in x do not exceed."""
-    if x.dtype.kind != "f" and x.dtype.itemsize <= 2:
-        low, high = _bounds(x.dtype)
-        return float(max(-low, high))
-    return max(float(x.max()), -float(x.min()))
+def _sums(
+    shape: tuple[int, ...],
+    dtype: DType,
+    w: Array,
+    axes: Sequence[int],
+    pads: Pads,
+    modes: Sequence[Mode],
+    most_direct: int,
+) -> Filter:
+    """Return the correlation along `axes`, in rising order, of arrays of `dtype` with w of it.
 
-
-def _slide(x: Array, w: Array, axes: Sequence[int], pads: Pads, modes: Sequence[Mode]) -> Array:
-    """Correlate along `axes`, in rising order; x and w are of one dtype, float32 or float64."""
+    A filter of up to `most_direct` taps passes no fast Fourier transform.
+    """
     if w.size == 1:
-        return x * w.reshape(())
+        return lambda x: np.multiply(x, w.reshape(()), order="C")
     if 1 in w.shape:
         wide = [i for i, k in enumerate(w.shape) if k > 1]
         w = w.reshape([w.shape[i] for i in wide])
         axes, modes = [axes[i] for i in wide], [modes[i] for i in wide]
         pads = tuple(pads[i] for i in wide)
-    rank = w.ndim
-    last = tuple(range(x.ndim - rank, x.ndim))
+    ndim, rank = len(shape), w.ndim
+    last = tuple(range(ndim - rank, ndim))
     if tuple(axes) == last:
-        return _convolve(x, w, pads, modes)
-    inner = math.prod(x.shape[axes[0] + 1 :])
-    if rank == 1 and (inner >= LEAST_INNER or x.size < LEAST_MOVED):
-        folded = x.reshape(-1, x.shape[axes[0]], inner)
-        y = _convolve(folded, w[:, np.newaxis], (*pads, (0, 0)), (*modes, "zeros"))
-        return y.reshape(x.shape)
-    y = _convolve(np.moveaxis(x, axes, last), w, pads, modes)
-    return np.ascontiguousarray(np.moveaxis(y, last, axes))
+        return _planned(shape, dtype, w, pads, modes, most_direct)
+    inner = math.prod(shape[axes[0] + 1 :])
+    if rank == 1 and (inner >= LEAST_INNER or math.prod(shape) < LEAST_MOVED):
+        folded = (math.prod(shape[: axes[0]]), shape[axes[0]], inner)
+        pads, modes, w = (*pads, (0, 0)), (*modes, "zeros"), w[:, np.newaxis]
+        images = _planned(folded, dtype, w, pads, modes, most_direct)
+        return lambda x: images(x.reshape(folded)).reshape(shape)
+    order = [*(i for i in range(ndim) if i not in axes), *axes]
+    back = np.argsort(order)
+    rows = _planned(tuple(shape[i] for i in order), dtype, w, pads, modes, most_direct)
+    return lambda x: np.ascontiguousarray(rows(x.transpose(order)).transpose(back))
 
 
-def _convolve(x: Array, w: Array, pads: Pads, modes: Sequence[Mode]) -> Array:
-    """Correlate along the last axes; of more than three, the taps of the first are added here."""
-    if w.ndim <= max(CONV):
-        y: Array = CONV[w.ndim](x, w, padding=pads, padding_mode=tuple(modes))
-        return y
-    axis = x.ndim - w.ndim
-    size, mode = x.shape[axis], modes[0]
-    index = index_map(size, *pads[0], mode)
-    padded = np.moveaxis(np.take(x, index, axis), axis, 0)
-    if is_constant(mode):
-        padded[index == CONSTANT] = pad_value(mode)
-    y = np.zeros(padded[:size].shape, x.dtype)
-    for k, tap in enumerate(w):
-        y += _convolve(padded[k : k + size], tap, pads[1:], modes[1:])
-    return np.moveaxis(y, 0, axis)
+def _planned(
+    shape: tuple[int, ...],
+    dtype: DType,
+    w: Array,
+    pads: Pads,
+    modes: Sequence[Mode],
+    most_direct: int,
+) -> Filter:
+    """Return the correlation along the last axes."""
+    options = Options(padding=pads, padding_mode=tuple(modes))
+    form = forward(w.ndim, shape, dtype, w.shape, dtype, options)
+    plan = make_plan(form, w, options)
+    if plan.algorithm == "fft" and w.size <= most_direct:
+        plan = make_plan(form, w, options._replace(algorithm="direct"))
+    return plan

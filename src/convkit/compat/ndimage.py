@@ -3,7 +3,8 @@
 Signatures, defaults, dtypes, modes and errors are those of SciPy 1.17; SciPy is not needed. What
 differs:
 
-- float32 is added in float32, where SciPy adds in float64 and rounds once a pass.
+- float32 is added in float32, where SciPy adds in float64 and rounds once a pass. Filters of more
+  than 255 taps may pass a fast Fourier transform, whose rounding is that of its largest sum.
 - Sums that are truncated to integers are first taken for the integer they are within rounding of:
   a flat area stays flat, whatever the order of summation. SciPy may be lower by one there.
 - Sums beyond the range of an integer output are whatever the processor's conversion gives, there
@@ -158,7 +159,24 @@ def _correlate(
 ) -> Array:
     """Correlate along any axes; of SciPy's order of weights and origins under `axes`."""
     x, w = np.asarray(input), np.asarray(weights)
-    along = core.read_axes(axes, x.ndim)
+    dtype, target = core.read_output(output, x, is_complex="c" in (x.dtype.kind, w.dtype.kind))
+    filter_ = core.found_with(_correlation, x, dtype, w, mode, cval, origin, axes, is_flipped)
+    return core.deliver(filter_(x), target)
+
+
+def _correlation(
+    shape: tuple[int, ...],
+    x_dtype: DType,
+    dtype: DType,
+    w: Array,
+    mode: Any,
+    cval: Any,
+    origin: Any,
+    axes: Any,
+    is_flipped: bool,
+) -> core.Filter:
+    """Read the arguments of `correlate`, with weights that need not be conjugated any more."""
+    along = core.read_axes(axes, len(shape))
     if w.ndim != len(along):
         raise RuntimeError(f"weights.ndim ({w.ndim}) must match len(axes) ({len(along)})")
     if not w.size:
@@ -166,15 +184,14 @@ def _correlate(
     if not isinstance(mode, str) and isinstance(mode, Iterable):
         raise RuntimeError(f"A sequence of modes is not supported: mode={mode!r}, expected one")
     origins = core.per_axis(origin, len(along))
-    if len(along) < x.ndim:  # with all axes SciPy takes the origins in the order of the array's
+    if len(along) < len(shape):  # with all axes SciPy takes the origins in the order of the array's
         origins = [origins[i] for i in np.argsort(along)]
     shifts = [core.read_origin(o, k) for o, k in zip(origins, w.shape, strict=True)]
     if is_flipped:
         w = np.flip(w)
         shifts = [core.flipped_origin(o, k) for o, k in zip(shifts, w.shape, strict=True)]
-    dtype, target = core.read_output(output, x, is_complex="c" in (x.dtype.kind, w.dtype.kind))
     modes = [mode] * len(along)
-    return core.deliver(core.correlate(x, w, sorted(along), shifts, modes, cval, dtype), target)
+    return core.correlation(shape, x_dtype, w, sorted(along), shifts, modes, cval, dtype)
 
 
 def correlate1d(
@@ -254,16 +271,32 @@ def _correlate1d(
 ) -> Array:
     """Correlate along one axis, with weights that need not be conjugated any more."""
     x, w = np.asarray(input), np.asarray(weights)
+    dtype, target = core.read_output(output, x, is_complex="c" in (x.dtype.kind, w.dtype.kind))
+    filter_ = core.found_with(_correlation1d, x, dtype, w, axis, mode, cval, origin, is_flipped)
+    return core.deliver(filter_(x), target)
+
+
+def _correlation1d(
+    shape: tuple[int, ...],
+    x_dtype: DType,
+    dtype: DType,
+    w: Array,
+    axis: Any,
+    mode: Any,
+    cval: Any,
+    origin: Any,
+    is_flipped: bool,
+) -> core.Filter:
+    """Read the arguments of `correlate1d`, with weights that need not be conjugated any more."""
     if w.dtype.kind == "c":
-        core.check_cval(x, cval)
+        core.check_cval(x_dtype, cval)
     if w.ndim != 1 or not w.size:
         raise RuntimeError(f"no filter weights given: weights have shape {w.shape}, expected (K,)")
-    along = normalize_axis_index(axis, x.ndim)
+    along = normalize_axis_index(axis, len(shape))
     shift = core.read_origin(origin, w.size)
     if is_flipped:
         w, shift = w[::-1], core.flipped_origin(shift, w.size)
-    dtype, target = core.read_output(output, x, is_complex="c" in (x.dtype.kind, w.dtype.kind))
-    return core.deliver(core.correlate(x, w, (along,), (shift,), (mode,), cval, dtype), target)
+    return core.correlation(shape, x_dtype, w, (along,), (shift,), (mode,), cval, dtype)
 
 
 def gaussian_filter1d(
@@ -309,10 +342,27 @@ def gaussian_filter1d(
     array([1.427, 2.068, 3.   , 3.932, 4.573])
     """
     x = np.asarray(input)
-    along = normalize_axis_index(axis, x.ndim)
     dtype, target = core.read_output(output, x, is_complex=x.dtype.kind == "c")
+    blur = core.found(_blur1d, x, dtype, sigma, axis, order, mode, cval, truncate, radius)
+    return core.deliver(blur(x), target)
+
+
+def _blur1d(
+    shape: tuple[int, ...],
+    x_dtype: DType,
+    dtype: DType,
+    sigma: Any,
+    axis: Any,
+    order: Any,
+    mode: Any,
+    cval: Any,
+    truncate: Any,
+    radius: Any,
+) -> core.Filter:
+    """Read the arguments of `gaussian_filter1d`."""
+    along = normalize_axis_index(axis, len(shape))
     w = _gaussian(sigma, order, truncate, radius, dtype)
-    return core.deliver(core.correlate(x, w, (along,), (0,), (mode,), cval, dtype), target)
+    return core.correlation(shape, x_dtype, w, (along,), (0,), (mode,), cval, dtype)
 
 
 def gaussian_filter(
@@ -359,7 +409,24 @@ def gaussian_filter(
     """
     x = np.asarray(input)
     dtype, target = core.read_output(output, x, is_complex=False)
-    along = core.read_axes(axes, x.ndim)
+    blur = core.found(_blur, x, dtype, sigma, order, mode, cval, truncate, radius, axes)
+    return core.deliver(blur(x), target)
+
+
+def _blur(
+    shape: tuple[int, ...],
+    x_dtype: DType,
+    dtype: DType,
+    sigma: Any,
+    order: Any,
+    mode: Any,
+    cval: Any,
+    truncate: Any,
+    radius: Any,
+    axes: Any,
+) -> core.Filter:
+    """Read the arguments of `gaussian_filter`."""
+    along = core.read_axes(axes, len(shape))
     count = len(along)
     rows = zip(
         along,
@@ -370,15 +437,19 @@ def gaussian_filter(
         strict=True,
     )
     used = [(a, _gaussian(s, o, truncate, r, dtype), m) for a, s, o, m, r in rows if s > 1e-15]
-    return core.deliver(_passes(x, used, cval, dtype), target)
+    return _passes(shape, x_dtype, dtype, used, cval)
 
 
-def _passes(x: Array, used: Sequence[tuple[int, Array, str]], cval: Any, dtype: DType) -> Array:
-    """Correlate along each axis with its weights and mode; without any of them, cast."""
-    if not used:
-        return x.astype(dtype)
-    axes, factors, modes = zip(*used, strict=True)
-    return core.separable(x, factors, axes, (0,) * len(axes), modes, cval, dtype)
+def _passes(
+    shape: tuple[int, ...],
+    x_dtype: DType,
+    dtype: DType,
+    used: Sequence[tuple[int, Array, str]],
+    cval: Any,
+) -> core.Filter:
+    """Correlate along each axis with its weights and mode."""
+    along, factors, modes = zip(*used, strict=True) if used else ((), (), ())
+    return core.separable(shape, x_dtype, factors, along, (0,) * len(used), modes, cval, dtype)
 
 
 def _gaussian(sigma: Any, order: Any, truncate: float, radius: Any, dtype: DType) -> Array:
@@ -465,12 +536,26 @@ def uniform_filter1d(
     array([nan, nan, 1.5, 2.5])
     """
     x = np.asarray(input)
-    along = normalize_axis_index(axis, x.ndim)
+    dtype, target = core.read_output(output, x, is_complex=x.dtype.kind == "c")
+    average = core.found(_average1d, x, dtype, size, axis, mode, cval, origin)
+    return core.deliver(average(x), target)
+
+
+def _average1d(
+    shape: tuple[int, ...],
+    x_dtype: DType,
+    dtype: DType,
+    size: Any,
+    axis: Any,
+    mode: Any,
+    cval: Any,
+    origin: Any,
+) -> core.Filter:
+    """Read the arguments of `uniform_filter1d`."""
+    along = normalize_axis_index(axis, len(shape))
     if size < 1:
         raise RuntimeError(f"incorrect filter size: size={size}, expected at least 1")
-    dtype, target = core.read_output(output, x, is_complex=x.dtype.kind == "c")
-    y = _averages(x, [(along, operator.index(size), origin, mode)], cval, dtype)
-    return core.deliver(y, target)
+    return _averages(shape, x_dtype, dtype, [(along, operator.index(size), origin, mode)], cval)
 
 
 def uniform_filter(
@@ -515,7 +600,22 @@ def uniform_filter(
     """
     x = np.asarray(input)
     dtype, target = core.read_output(output, x, is_complex=x.dtype.kind == "c")
-    along = core.read_axes(axes, x.ndim)
+    average = core.found(_average, x, dtype, size, mode, cval, origin, axes)
+    return core.deliver(average(x), target)
+
+
+def _average(
+    shape: tuple[int, ...],
+    x_dtype: DType,
+    dtype: DType,
+    size: Any,
+    mode: Any,
+    cval: Any,
+    origin: Any,
+    axes: Any,
+) -> core.Filter:
+    """Read the arguments of `uniform_filter`."""
+    along = core.read_axes(axes, len(shape))
     count = len(along)
     rows = zip(
         along,
@@ -525,19 +625,21 @@ def uniform_filter(
         strict=True,
     )
     used = [(a, int(k), o, m) for a, k, o, m in rows if k > 1]
-    return core.deliver(_averages(x, used, cval, dtype), target)
+    return _averages(shape, x_dtype, dtype, used, cval)
 
 
 def _averages(
-    x: Array, used: Sequence[tuple[int, int, Any, str]], cval: Any, dtype: DType
-) -> Array:
-    """Average along each axis; without any of them, cast."""
-    if not used:
-        return x.astype(dtype)
-    axes, sizes, given, modes = zip(*used, strict=True)
+    shape: tuple[int, ...],
+    x_dtype: DType,
+    dtype: DType,
+    used: Sequence[tuple[int, int, Any, str]],
+    cval: Any,
+) -> core.Filter:
+    """Average along each axis."""
+    along, sizes, given, modes = zip(*used, strict=True) if used else ((), (), (), ())
     origins = [core.read_origin(o, k) for o, k in zip(given, sizes, strict=True)]
     factors = [np.ones(k) for k in sizes]
-    return core.separable(x, factors, axes, origins, modes, cval, dtype, sizes)
+    return core.separable(shape, x_dtype, factors, along, origins, modes, cval, dtype, sizes)
 
 
 def prewitt(
@@ -571,7 +673,7 @@ def prewitt(
     >>> prewitt(np.arange(9.0).reshape(3, 3))[1]
     array([3., 6., 3.])
     """
-    return _gradient(input, axis, output, mode, cval, np.array([1.0, 1.0, 1.0]))
+    return _gradient(input, axis, output, mode, cval, 1.0)
 
 
 def sobel(
@@ -590,18 +692,34 @@ def sobel(
     >>> sobel(np.arange(9.0).reshape(3, 3))[1]
     array([4., 8., 4.])
     """
-    return _gradient(input, axis, output, mode, cval, np.array([1.0, 2.0, 1.0]))
+    return _gradient(input, axis, output, mode, cval, 2.0)
 
 
-def _gradient(input: Any, axis: Any, output: Any, mode: Any, cval: Any, across: Array) -> Array:
-    """Correlate with [-1, 0, 1] along `axis` and with `across` along all others."""
+def _gradient(input: Any, axis: Any, output: Any, mode: Any, cval: Any, centre: float) -> Array:
+    """Correlate with [-1, 0, 1] along `axis` and with [1, centre, 1] along all others."""
     x = np.asarray(input)
-    along = normalize_axis_index(axis, x.ndim)
     dtype, target = core.read_output(output, x, is_complex=False)
-    modes = core.per_axis(mode, x.ndim)
+    difference = core.found(_difference, x, dtype, axis, mode, cval, centre)
+    return core.deliver(difference(x), target)
+
+
+def _difference(
+    shape: tuple[int, ...],
+    x_dtype: DType,
+    dtype: DType,
+    axis: Any,
+    mode: Any,
+    cval: Any,
+    centre: float,
+) -> core.Filter:
+    """Read the arguments of `prewitt` and `sobel`."""
+    ndim = len(shape)
+    along = normalize_axis_index(axis, ndim)
+    modes = core.per_axis(mode, ndim)
+    across = np.array([1.0, centre, 1.0])
     used = [(along, np.array([-1.0, 0.0, 1.0]), modes[along])]
-    used += [(i, across, modes[i]) for i in range(x.ndim) if i != along]
-    return core.deliver(_passes(x, used, cval, dtype), target)
+    used += [(i, across, modes[i]) for i in range(ndim) if i != along]
+    return _passes(shape, x_dtype, dtype, used, cval)
 
 
 def generic_laplace(
@@ -748,11 +866,33 @@ def laplace(
     >>> laplace(np.arange(5.0) ** 2, mode="nearest")
     array([ 1.,  2.,  2.,  2., -7.])
     """
-    return generic_laplace(input, _second_difference, output, mode, cval, axes=axes)
+    x = np.asarray(input)
+    dtype, target = core.read_output(output, x, is_complex=False)
+    sum_ = core.found(_second_differences, x, dtype, mode, cval, axes)
+    return core.deliver(sum_(x), target)
 
 
-def _second_difference(x: Array, axis: int, output: Any, mode: str, cval: Any) -> Array:
-    return correlate1d(x, [1, -2, 1], axis, output, mode, cval, 0)
+def _second_differences(
+    shape: tuple[int, ...], x_dtype: DType, dtype: DType, mode: Any, cval: Any, axes: Any
+) -> core.Filter:
+    """Read the arguments of `laplace`."""
+    along = core.read_axes(axes, len(shape))
+    modes = core.per_axis(mode, len(along))
+    w = np.array([1.0, -2.0, 1.0])
+    terms = [
+        core.correlation(shape, x_dtype, w, (axis,), (0,), (own,), cval, dtype)
+        for axis, own in zip(along, modes, strict=True)
+    ]
+    if not terms:
+        return lambda x: x.astype(dtype)
+
+    def run(x: Array) -> Array:
+        y = terms[0](x)
+        for term in terms[1:]:
+            y += term(x)
+        return y
+
+    return run
 
 
 def gaussian_laplace(
@@ -799,7 +939,7 @@ def gaussian_laplace(
     for axis, width in zip(along, core.per_axis(sigma, len(along)), strict=True):
         sigmas[axis] = width
     derive = _gaussian_derivative(2)
-    return generic_laplace(x, derive, output, mode, cval, (sigmas,), kwargs, axes=along)
+    return generic_laplace(x, derive, output, mode, cval, (tuple(sigmas),), kwargs, axes=along)
 
 
 def _gaussian_derivative(order: int) -> Derivative:
@@ -808,7 +948,7 @@ def _gaussian_derivative(order: int) -> Derivative:
     def derive(
         x: Array, axis: int, output: Any, mode: str, cval: Any, sigma: Any, **kwargs: Any
     ) -> Array:
-        orders = [order if i == axis else 0 for i in range(x.ndim)]
+        orders = tuple(order if i == axis else 0 for i in range(x.ndim))
         return gaussian_filter(x, sigma, orders, output, mode, cval, **kwargs)
 
     return derive

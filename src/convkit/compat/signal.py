@@ -1,8 +1,8 @@
 """The convolutions and FIR filters of `scipy.signal`, by their names and signatures.
 
 Shapes, dtypes, modes and errors are SciPy's; what is summed is summed by convkit. Integers are
-exact and wrap as SciPy's do, complex sums are made of real ones, and NaN stays where direct
-summation puts it. `object` and `longdouble`, which no kernel takes, are summed tap by tap.
+exact and wrap as SciPy's do, and NaN stays where direct summation puts it. `object` and
+`longdouble`, which no kernel takes, are summed tap by tap.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from math import gcd
 from timeit import Timer
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -22,13 +22,15 @@ from convkit.compat._signal_sums import (
     by_taps,
     padding_of,
     polyphase,
-    rank_of,
     slide,
     sums,
 )
 from convkit.dtypes import Array, DType
 from convkit.errors import UnsupportedError
-from convkit.functional import conv2d, plan_conv1d, plan_conv2d, plan_conv3d
+from convkit.functional import conv2d
+from convkit.signal import convolve as convolution
+from convkit.signal import correlate as correlation
+from convkit.signal import plan_convolve
 
 __all__ = [
     "choose_conv_method",
@@ -48,7 +50,6 @@ __all__ = [
     "upfirdn",
 ]
 
-PLAN = {1: plan_conv1d, 2: plan_conv2d, 3: plan_conv3d}
 METHODS: dict[str, dict[str, Any]] = {"auto": {}, "fft": {}, "direct": {"algorithm": "direct"}}
 BOUNDARIES = {
     **{"fill": "constant", "pad": "constant", "wrap": "circular", "circular": "circular"},
@@ -96,13 +97,13 @@ def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> An
     array([1, 3, 5])
     """
     x, w = np.asarray(in1), np.asarray(in2)
-    if x.ndim == w.ndim == 0:
-        return x * w
     if x.ndim != w.ndim:
         raise ValueError("volume and kernel should have the same dimensionality")
+    if x.ndim == 0:
+        return x * w
     if method not in METHODS:
         raise ValueError("Acceptable method flags are 'auto', 'direct', or 'fft'.")
-    if _is_swapped(mode, x.shape, w.shape, range(x.ndim)):
+    if mode == "valid" and _is_swapped(mode, x.shape, w.shape, range(x.ndim)):
         x, w = w, x
     return slide(x, w, mode, **METHODS[method])
 
@@ -120,8 +121,13 @@ def correlate(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> A
     x, w = np.asarray(in1), np.asarray(in2)
     if x.ndim != w.ndim:
         raise ValueError("in1 and in2 should have the same dimensionality")
-    w = w.conj() if w.dtype.kind == "c" else w
-    return convolve(x, w[(slice(None, None, -1),) * w.ndim], mode, method)
+    if x.ndim == 0:
+        return x * w.conj()
+    if method not in METHODS:
+        raise ValueError("Acceptable method flags are 'auto', 'direct', or 'fft'.")
+    if mode == "valid" and _is_swapped(mode, x.shape, w.shape, range(x.ndim)):
+        return np.flip(slide(w, x, mode, function=correlation, **METHODS[method])).conj()
+    return slide(x, w, mode, function=correlation, **METHODS[method])
 
 
 def correlation_lags(in1_len: int, in2_len: int, mode: str = "full") -> Any:
@@ -189,13 +195,9 @@ def choose_conv_method(
         return "direct"
     if _is_swapped(mode, x.shape, w.shape, range(x.ndim)):
         x, w = w, x
-    rank = rank_of(w)
-    if rank not in PLAN:
-        return "fft"
-    real = dtype.char.lower()
-    taps = np.zeros(w.shape[x.ndim - rank :], real)
-    pads = padding_of(mode, taps.shape)
-    return "fft" if PLAN[rank](x.shape, taps, padding=pads).algorithm == "fft" else "direct"
+    padding_of(mode, w.shape)  # says what is wrong with a mode
+    plan = plan_convolve(x.shape, np.zeros(w.shape, dtype), cast("Any", mode))
+    return "fft" if plan.algorithm == "fft" else "direct"
 
 
 def fftconvolve(in1: Any, in2: Any, mode: str = "full", axes: Any = None) -> Any:
@@ -949,7 +951,7 @@ def _convolve2d(
     dtype = np.result_type(x.dtype, w.dtype)
     lies: Any = BOUNDARIES[boundary]
     if lies == "constant":
-        fill = _fill(fillvalue, dtype)
+        fill = 0 if type(fillvalue) is int and fillvalue == 0 else _fill(fillvalue, dtype)
         lies = (lies, fill) if fill else "zeros"
         is_huge = dtype.kind in "iu" and abs(fill) > 2**53
         if fill and (is_huge or dtype.kind in "cO" or dtype.char == "g"):
@@ -960,6 +962,8 @@ def _convolve2d(
         if lies != "zeros":
             x, pads = np.pad(x, pads, NUMPY_MODES[lies]), ((0, 0), (0, 0))
         y = by_taps(x, w, (0, 1), pads)
+    elif function == "convolve2d" and pads == padding_of(mode, w.shape):
+        y = sums(convolution, x, w, dtype, mode=mode, boundary=lies)
     else:
         y = sums(conv2d, x, w[::-1, ::-1].copy(), dtype, padding=pads, padding_mode=lies)
     return y[::-1, ::-1] if is_swapped and function == "correlate2d" else y

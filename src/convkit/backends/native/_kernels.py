@@ -180,9 +180,11 @@ class Kernels(Algorithm):
         self, problem: ConvProblem, w_form: WForm = "as is"
     ) -> Callable[[Array, Array, Array | None, Array], int] | None:
         """Pack the weights and run, on contiguous arrays."""
-        if inner_problem(problem, self.name) != problem:
+        inner = inner_problem(problem, self.name)
+        if inner is None:
             return None
-        return _bind(_quick(self._decide(problem), None, w_form), takes_weights=True)
+        call = _bind(_quick(self._decide(problem), None, w_form), takes_weights=True)
+        return call if inner == problem else _quick_integers(problem, inner, call)
 
     def _inner(self, problem: ConvProblem) -> ConvProblem:
         """Return what the kernels compute: `problem` itself, or its sums in types of theirs."""
@@ -201,6 +203,37 @@ class Kernels(Algorithm):
         """Count the elements of x and of the sums."""
         x = problem.batch * problem.in_channels * prod(problem.in_size)
         return x + problem.batch * problem.out_channels * prod(problem.out_size)
+
+
+def _quick_integers(
+    problem: ConvProblem, inner: ConvProblem, call: Callable[..., int]
+) -> Callable[..., int] | None:
+    """Return `call`, of the floats of `inner`, as one of the integers of `problem`."""
+    x_dtype, w_dtype = real_dtype(inner.dtype), real_dtype(inner.weight_dtype)
+    y_dtype, sums_dtype = real_dtype(problem.out_dtype), real_dtype(inner.out_dtype)
+    is_plain = problem.activation is None and is_integer(problem.out_dtype)
+    if not is_plain or not is_integer(result_dtype(problem.dtype, problem.weight_dtype)):
+        return None
+    bounds = np.iinfo(y_dtype)
+    largest = problem.reduction * _magnitude(problem.dtype) * _magnitude(problem.weight_dtype)
+    saturates = largest > bounds.max or bounds.min == 0
+    if saturates and bounds.max > 2**52:  # which is not a float
+        return None
+    low, high = np.array([bounds.min, bounds.max], np.float64)
+
+    def integers(x: Array, w: Array, bias: Array | None, y: Array) -> int:
+        if bias is not None:
+            return 1
+        sums = np.empty(y.shape, sums_dtype)
+        code = call(x.astype(x_dtype, order="C"), w.astype(w_dtype, order="C"), None, sums)
+        if code:
+            return code
+        if saturates:
+            np.minimum(np.maximum(sums, low, out=sums), high, out=sums)
+        np.copyto(y, np.rint(sums, sums), casting="unsafe")  # a transform is off by less than half
+        return 0
+
+    return integers
 
 
 def _raise_canceled() -> None:
@@ -247,7 +280,8 @@ def _run(
     if strides == prepared.strides or (strides[:2] == prepared.strides[:2] and residual is None):
         _call(prepared.conv, prepared, x, bias, residual, out)
         return
-    if text(prepared.kernel.name).startswith(PACK_FOR_ANY_STRIDES):
+    fits_any = text(prepared.kernel.name).startswith(PACK_FOR_ANY_STRIDES)
+    if fits_any and problem.layout != "batch_last":  # whose descriptors take it for granted
         conv, keep = _descriptor(problem, *strides)
         _check(lib.ck_conv_plan(conv, prepared.kernel))
         _call(conv, prepared, x, bias, residual, out)

@@ -6,6 +6,7 @@ reference adds them up as integers. The result is the same either way.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from convkit import activations, boundary
-from convkit.algorithm import Array
+from convkit.algorithm import Array, WForm
 from convkit.backends.native._kernels import Kernels, Prepared, sum_dtype
 from convkit.backends.numpy.direct import ALGORITHM as REFERENCE
 from convkit.dtypes import is_integer
@@ -56,6 +57,31 @@ def prepare(family: Kernels, problem: ConvProblem, w: Array, **choice: Any) -> W
     largest = np.abs(floats).sum(axis=tuple(range(1, w.ndim))).max(initial=0.0)
     packed = family.prepare(in_floats(problem), floats, **choice)
     return Wide(packed.isa, packed, REFERENCE.prepare(problem, w), float(largest))
+
+
+def quick_call(
+    family: Kernels, problem: ConvProblem, w_form: WForm
+) -> Callable[[Array, Array, Array | None, Array], int] | None:
+    """Return a quick call for sums that are, as the arrays show, below 2^53."""
+    is_plain = problem.activation is None and all(mode == "zeros" for mode in problem.boundary)
+    if not is_plain or problem.out_dtype != sum_type(problem.dtype, problem.weight_dtype):
+        return None
+    call = family.quick_call(in_floats(problem), w_form)
+    if call is None:
+        return None
+
+    def integers(x: Array, w: Array, bias: Array | None, y: Array) -> int:
+        a, v = x.astype(np.float64, order="C"), w.astype(np.float64, order="C")
+        # No sum of products, of whichever of them, exceeds the product of the 2-norms.
+        if bias is not None or np.vdot(a, a) * np.vdot(v, v) >= 2.0**105:
+            return 1
+        sums = np.empty(y.shape)
+        code = call(a, v, None, sums)
+        if code == 0:
+            np.copyto(y.view(np.int64), sums, casting="unsafe")
+        return code
+
+    return integers
 
 
 def run(

@@ -127,9 +127,11 @@ class NativeDirect(Kernels):
     def quick_call(
         self, problem: ConvProblem, w_form: WForm = "as is"
     ) -> Callable[[Array, Array, Array | None, Array], int] | None:
-        """Pack the weights and run, where one kernel does all."""
+        """Pack the weights and run, where one kernel does all; take also wide integers."""
         if _phases.is_phased(problem):
             return None
+        if _wide.is_wide(problem):
+            return _wide.quick_call(self, problem, w_form)
         return super().quick_call(problem, w_form)
 
     def _is_split(self, problem: ConvProblem) -> bool:
