@@ -249,16 +249,28 @@ int32_t ck_quick_run(const ck_quick *quick, const void *x, void *y)
     return ck_conv_run(quick->conv, quick->kernel, x, quick->weights, quick->bias, NULL, y);
 }
 
+/* `bytes` is a constant: of a size unknown to the compiler memcpy takes 30 cycles an item. */
+static inline void flip(const char *w, char *to, int64_t taps, const int64_t bytes)
+{
+    for (int64_t i = 0; i < taps; i++)
+        memcpy(to + i * bytes, w + (taps - 1 - i) * bytes, (size_t)bytes);
+}
+
 /* Weights of one channel, back to front or conjugated. */
 static void reform(const char *w, char *to, int32_t w_form, int32_t type, int64_t taps)
 {
-    const int64_t bytes = ck_item_bytes(type);
-    for (int64_t i = 0; i < taps; i++) {
-        const int64_t from = w_form == CK_FLIPPED ? taps - 1 - i : i;
-        memcpy(to + i * bytes, w + from * bytes, (size_t)bytes);
-        if (w_form != CK_CONJUGATED) continue;
-        if (type == CK_C64) ((float *)to)[2 * i + 1] *= -1;
-        if (type == CK_C128) ((double *)to)[2 * i + 1] *= -1;
+    if (w_form == CK_CONJUGATED) {
+        memcpy(to, w, (size_t)(taps * ck_item_bytes(type)));
+        for (int64_t i = 0; type == CK_C64 && i < taps; i++) ((float *)to)[2 * i + 1] *= -1;
+        for (int64_t i = 0; type == CK_C128 && i < taps; i++) ((double *)to)[2 * i + 1] *= -1;
+        return;
+    }
+    switch (ck_item_bytes(type)) {
+    case 1: flip(w, to, taps, 1); break;
+    case 2: flip(w, to, taps, 2); break;
+    case 4: flip(w, to, taps, 4); break;
+    case 8: flip(w, to, taps, 8); break;
+    case 16: flip(w, to, taps, 16); break;
     }
 }
 

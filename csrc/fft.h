@@ -40,7 +40,7 @@
  *
  *     fft_fill_scalars(rows, 0.25, scalars)   fft_scalars_count(rows) reals, aligned
  *     fft_fill_lanes(rows, lanes)             fft_lanes_count(rows) reals, aligned
- *     fft_spectrum(f, scale, spectrum)        from rows of the filter in its upper half
+ *     fft_spectrum(f, from, scale, spectrum, sizes)   of rows of the filter from anywhere
  *     fft_first(f, from, rows)                splits rows from anywhere into the buffer
  *     fft_inside(f, rows, spectrum)           all other splits, the product, most merges
  *     fft_last(f, rows, to)                   the last merge, to anywhere
@@ -800,36 +800,76 @@ CK_APART void fft_leaves(real *rows, int64_t count, const real *node, const real
     }
 }
 
-/* Split leaves of a filter: their spectrum, scaled. */
-CK_APART void fft_leaves_spectrum(const real *rows, int64_t count, const real *node,
-                                  const real *lanes, int64_t lane_step, real scale,
-                                  real *spectrum)
+/* Of the numbers of a spectrum: what they are multiplied by; zeros if all are finite, else a NaN;
+ * the largest of every lane. */
+typedef struct fft_sizes {
+    vec check, most;
+    real scale;
+} fft_sizes;
+CK_INLINE void fft_see(fft_sizes *sizes, vec v)
 {
-    const vec s = vec_set1(scale);
-    for (int64_t leaf = 0; leaf < count; leaf++) {
+    const vec size = vec_select(v < vec_set1(0), -v, v);
+    sizes->most = vec_select(size > sizes->most, size, sizes->most);
+    sizes->check += v * vec_set1(0);
+}
+
+/* Even lanes of a, odd lanes of b. */
+CK_INLINE vec fft_mix(vec a, vec b)
+{
+    vec_bits odd = {0};
+    for (int lane = 1; lane < LANES; lane += 2) odd[lane] = -1;
+    return vec_select(odd, b, a);
+}
+
+/* A row of a filter, h0 + h1 z in pairs of lanes, as fft_product reads it. w: the last twiddle of
+ * its lanes; the ring of row `unit` is +-w or +-i w. */
+CK_INLINE void fft_spread(const real *row, twiddle w, const int unit, real *to, fft_sizes *sizes)
+{
+    const vec scale = vec_set1(sizes->scale);
+    const cvec h = {scale * vec_load(row), scale * vec_load(row + LANES)};
+    cvec c = {w.cos, w.cos * w.tan};
+    if (unit & 2) c = (cvec){-c.im, c.re};
+    if (unit & 1) c = (cvec){-c.re, -c.im};
+    const cvec ch = {c.re * h.re - c.im * h.im, c.re * h.im + c.im * h.re};
+    vec_store(to, fft_mix(h.re, fft_swap(h.re)));
+    vec_store(to + LANES, fft_mix(h.im, fft_swap(h.im)));
+    vec_store(to + 2 * LANES, fft_mix(fft_swap(ch.re), h.re));
+    vec_store(to + 3 * LANES, fft_mix(fft_swap(ch.im), h.im));
+    fft_sizes seen = *sizes;
+    fft_see(&seen, h.re);
+    fft_see(&seen, h.im);
+    fft_see(&seen, ch.re);
+    fft_see(&seen, ch.im);
+    sizes->check = seen.check;
+    sizes->most = seen.most;
+}
+
+/* The first half of fft_leaves. */
+CK_APART void fft_split_leaves(real *rows, int64_t count, const real *node, const real *lanes,
+                               int64_t lane_step)
+{
+    CK_ROLLED for (int64_t leaf = 0; leaf < count; leaf++) {
         cvec x[FFT_LEAF];
         fft_leaf_in(rows, node, lanes, lane_step, x);
+        CK_UNROLL for (int i = 0; i < FFT_LEAF; i++) fft_store(rows + i * FFT_ROW, x[i]);
         rows += FFT_LEAF * FFT_ROW;
         node += FFT_NODE;
-        for (int i = 0; i < FFT_LEAF; i++, spectrum += FFT_PRODUCT) {
-            /* The ring of this pair: one of +-w, +-i w of the last twiddles w of the lanes. */
-            const int unit = i % FFT_UNITS;
-            const int last = FFT_LANE_TWIDDLES - 1 - (FFT_UNITS == 8 && unit < 4);
-            const twiddle w = fft_twiddle(lanes + i / FFT_UNITS * lane_step, last, 1);
-            const cvec v = {x[i].re * s, x[i].im * s};
-            cvec c = {w.cos, w.cos * w.tan};
-            if (unit & 2) c = (cvec){-c.im, c.re};
-            if (unit & 1) c = (cvec){-c.re, -c.im};
-            const cvec ch = {c.re * v.re - c.im * v.im, c.re * v.im + c.im * v.re};
-            for (int lane = 0; lane < LANES; lane++) {
-                const int odd = lane | 1, even = odd - 1;
-                spectrum[lane] = v.re[even];
-                spectrum[LANES + lane] = v.im[even];
-                spectrum[2 * LANES + lane] = lane & 1 ? v.re[odd] : ch.re[odd];
-                spectrum[3 * LANES + lane] = lane & 1 ? v.im[odd] : ch.im[odd];
-            }
-        }
         lanes += FFT_LEAF / FFT_UNITS * lane_step;
+    }
+}
+
+/* Split leaves of a filter: their spectrum, which may lie over rows already used. */
+CK_APART void fft_leaves_spectrum(const real *rows, int64_t count, const real *lanes,
+                                  int64_t lane_step, real *spectrum, fft_sizes *sizes)
+{
+    for (int64_t first = 0; first < count * FFT_LEAF; first += 4) {
+        const int last = FFT_LANE_TWIDDLES - 1 - (FFT_UNITS == 8 && first % 8 == 0);
+        CK_UNROLL for (int i = 0; i < 4; i++) {
+            const real *own = lanes + (first + i) / FFT_UNITS * lane_step;
+            fft_spread(rows, fft_twiddle(own, last, 1), i % FFT_UNITS, spectrum, sizes);
+            rows += FFT_ROW;
+            spectrum += FFT_PRODUCT;
+        }
     }
 }
 
@@ -912,34 +952,54 @@ static inline fft_rows fft_rows_at(const fft *f, real *re, real *im, int64_t pit
 }
 
 /* Splits of a filter, all but the first; the leaves become the spectrum. */
-static void fft_spectrum_group(const fft *f, real *rows, fft_group group, real scale,
-                               real *spectrum)
+static void fft_spectrum_group(const fft *f, real *rows, fft_group group, real *spectrum,
+                               fft_sizes *sizes)
 {
     const int64_t radix = fft_radix(group.rows);
     fft_group part = fft_down(&group);
+    if (part.rows == FFT_LEAF) {
+        const int64_t first = part.group * FFT_LEAF;
+        const real *lanes = f->lanes + first / FFT_UNITS * f->lane_step;
+        real *leaves = rows + first * FFT_ROW;
+        fft_split_leaves(leaves, radix, fft_node(&part), lanes, f->lane_step);
+        fft_leaves_spectrum(leaves, radix, lanes, f->lane_step, spectrum + first * FFT_PRODUCT,
+                            sizes);
+        return;
+    }
     for (int64_t i = 0; i < radix; i++, part.group++) {
-        const int64_t first = part.group * part.rows;
-        if (part.rows == FFT_LEAF) {
-            fft_leaves_spectrum(rows + first * FFT_ROW, 1, fft_node(&part),
-                                f->lanes + first / FFT_UNITS * f->lane_step, f->lane_step, scale,
-                                spectrum + first * FFT_PRODUCT);
-        } else {
-            const int64_t split = fft_radix(part.rows);
-            const fft_rows own = fft_buffer(rows + first * FFT_ROW, part.rows, split);
-            fft_split_rows(own, own, part.rows / split, split, fft_node(&part));
-            fft_spectrum_group(f, rows, part, scale, spectrum);
-        }
+        const int64_t split = fft_radix(part.rows);
+        const fft_rows own = fft_buffer(rows + part.group * part.rows * FFT_ROW, part.rows, split);
+        fft_split_rows(own, own, part.rows / split, split, fft_node(&part));
+        fft_spectrum_group(f, rows, part, spectrum, sizes);
     }
 }
-/* The spectrum (f->rows * FFT_PRODUCT reals) of a filter whose rows stand in its upper half,
- * from fft_upper(spectrum) on: no other memory is needed. `scale` besides 1 over what merging
- * multiplies by. */
+/* The spectrum (f->rows * FFT_PRODUCT reals) of a filter whose rows come from anywhere but its
+ * upper half, which they pass through, or stand just there: no other memory is needed. `scale`
+ * besides 1 over what merging multiplies by. *sizes takes in what there is. */
 static inline real *fft_upper(const fft *f, real *spectrum) { return spectrum + f->rows * FFT_ROW; }
-static inline void fft_spectrum(const fft *f, double scale, real *spectrum)
+static inline void fft_spectrum(const fft *f, fft_rows from, double scale, real *spectrum,
+                                fft_sizes *sizes)
 {
     real *rows = fft_upper(f, spectrum);
-    fft_first(f, fft_rows_at(f, rows, rows + LANES, FFT_ROW), rows);
-    scale /= (double)(f->rows * FFT_UNITS);
-    fft_spectrum_group(f, rows, fft_top(f), (real)scale, spectrum);
+    fft_first(f, from, rows);
+    sizes->scale = (real)(scale / (double)(f->rows * FFT_UNITS));
+    fft_spectrum_group(f, rows, fft_top(f), spectrum, sizes);
+}
+static inline fft_rows fft_upper_rows(const fft *f, real *spectrum)
+{
+    real *rows = fft_upper(f, spectrum);
+    return fft_rows_at(f, rows, rows + LANES, FFT_ROW);
+}
+
+/* Whether spectra are finite and not so small that they have lost digits. */
+static inline int fft_is_good(const fft_sizes *sizes)
+{
+    const real least = sizeof(real) == 4 ? (real)0x1p-90 : (real)0x1p-900;
+    int small = 1, zero = 1;
+    for (int i = 0; i < LANES; i++) {
+        zero &= sizes->most[i] == 0;
+        small &= sizes->most[i] < least;
+    }
+    return fft_is_finite(sizes->check) && (zero || !small);
 }
 #endif

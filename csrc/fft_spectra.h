@@ -17,19 +17,7 @@
 #define CONVKIT_FFT_SPECTRA_H
 #include "fft.h"
 
-/* The first half of fft_leaves, and the second. */
-CK_APART void fft_split_leaves(real *rows, int64_t count, const real *node, const real *lanes,
-                               int64_t lane_step)
-{
-    CK_ROLLED for (int64_t leaf = 0; leaf < count; leaf++) {
-        cvec x[FFT_LEAF];
-        fft_leaf_in(rows, node, lanes, lane_step, x);
-        CK_UNROLL for (int i = 0; i < FFT_LEAF; i++) fft_store(rows + i * FFT_ROW, x[i]);
-        rows += FFT_LEAF * FFT_ROW;
-        node += FFT_NODE;
-        lanes += FFT_LEAF / FFT_UNITS * lane_step;
-    }
-}
+/* The second half of fft_leaves; the first is fft_split_leaves. */
 CK_APART void fft_merge_leaves(real *rows, int64_t count, const real *node, const real *lanes,
                                int64_t lane_step)
 {
