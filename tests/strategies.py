@@ -45,17 +45,20 @@ def problems(
     structures: list[str] | None = None,
     is_single: bool = False,
     is_stepless: bool = False,
+    taps: int | None = None,
 ) -> ConvProblem:
     """Draw a valid forward problem; the arguments restrict what an option may be.
 
-    `is_single`: one channel per group. `is_stepless`: no stride and no input dilation.
+    `is_single`: one channel per group. `is_stepless`: no stride and no input dilation. `taps`: the
+    kernel size of every axis, without dilation.
     """
     rank = draw(st.sampled_from(ranks or [1, 2, 2, 3]))
     dtype, weight_dtype, out_dtype = draw(st.sampled_from(dtypes or DTYPES))
     groups = draw(st.sampled_from([1, 1, 1, 2, 3]))
     channels = st.sampled_from([1, 1, 2, 2, 3, 3, 4, 5, 7, 8, 9, 16, 17, 33, 0])
     axes = [
-        draw(_axes(rank, is_last=axis == rank - 1, is_stepless=is_stepless)) for axis in range(rank)
+        draw(_axes(rank, is_last=axis == rank - 1, is_stepless=is_stepless, taps=taps))
+        for axis in range(rank)
     ]
     modes = st.sampled_from(MODES if is_integer(dtype) else FLOAT_MODES)
     signed = dtype not in ("bool", "uint8", "uint16", "uint32", "uint64")
@@ -102,12 +105,14 @@ def _may_repeat(axis: dict[str, Any]) -> bool:
 
 
 @st.composite
-def _axes(draw: st.DrawFn, rank: int, *, is_last: bool, is_stepless: bool) -> dict[str, Any]:
+def _axes(
+    draw: st.DrawFn, rank: int, *, is_last: bool, is_stepless: bool, taps: int | None
+) -> dict[str, Any]:
     """Draw what belongs to one axis; small, since ranks multiply, but for the last one."""
     longest = {1: 150, 2: 40, 3: 20}[rank] if is_last else {1: 150, 2: 12, 3: 6}[rank]
     size = draw(st.integers(0, longest))
-    kernel = draw(st.sampled_from([1, 1, 2, 3, 3, 4, 5, 7] + [11, 40] * (rank == 1)))
-    dilation = draw(st.sampled_from([1, 1, 1, 2, 3]))
+    kernel = taps or draw(st.sampled_from([1, 1, 2, 3, 3, 4, 5, 7] + [11, 40] * (rank == 1)))
+    dilation = 1 if taps else draw(st.sampled_from([1, 1, 1, 2, 3]))
     if kernel == 1 and draw(st.booleans()):
         dilation = draw(st.sampled_from([1, HUGE]))
     stride = 1 if is_stepless else draw(st.sampled_from([1, 1, 1, 2, 3, 5, HUGE]))

@@ -30,6 +30,8 @@ REGRESSIONS: list[tuple[str, int]] = [
     ("conv3d n1 c2 o3 i3x4x9 k2x3x3 p1x1x1 constant:0.75 float32 strict", 3),
     ("conv2d n1 c0 o3 i4x4 k3x3 float32", 4),
     ("conv1d n1 c1 o1 i1 k1 s1099511627776 d1099511627776 u1099511627776 float64", 5),
+    ("conv2d n3 c33 o70 i14x31 k3x3 p1x1 reflect float32 relu", 6),
+    ("conv2d n1 c16 o32 i90x5 k3x3 p0:2x3:1 float32 channels_last", 7),
 ]
 
 
@@ -75,8 +77,9 @@ def supported_draws(algorithm: Algorithm) -> st.SearchStrategy[ConvProblem]:
         accuracies=["default", *accuracies],
         nan_policies=policies,
         structures=["separable", "box"] if simple.endswith("separable") else None,
-        is_single=not takes("conv1d n1 c2 o2 i9 k3"),
+        is_single=not takes(simple.replace("c1 o1", "c2 o2")),
         is_stepless=not takes("conv1d n1 c1 o1 i9 k3 s2"),
+        taps=None if takes(simple.replace("k3", "k2")) else 3,
     )
 
 

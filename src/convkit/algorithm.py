@@ -38,6 +38,13 @@ class Algorithm(ABC):
     def cost(self, problem: ConvProblem) -> float:
         """Estimate the run time of `problem` in seconds."""
 
+    def call_cost(self, problem: ConvProblem) -> float:
+        """Estimate the time of a call that prepares the weights first, in seconds.
+
+        `cost` alone where that takes as long as for others, next to nothing that is.
+        """
+        return self.cost(problem)
+
     @abstractmethod
     def prepare(self, problem: ConvProblem, weights: Array) -> Any:
         """Return `weights` in the layout that `run` wants; paid once per plan.

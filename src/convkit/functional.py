@@ -69,7 +69,7 @@ class Decision:
         p = form.problem
         self.form = form
         self.algorithm: Algorithm = select(
-            p, options.algorithm, options.backend, options.max_workspace
+            p, options.algorithm, options.backend, options.max_workspace, is_call=True
         )
         # Of the weights' structures, where they are to be looked at: (dense, separable, box).
         self.variants: tuple[Decision, ...] | None = None

@@ -63,6 +63,8 @@ def select(
     algorithm: str = "auto",
     backend: str = "auto",
     max_workspace: int | None = None,
+    *,
+    is_call: bool = False,
 ) -> Algorithm:
     """Return the cheapest algorithm that takes `problem`.
 
@@ -75,6 +77,8 @@ def select(
     max_workspace : int, optional
         Bytes a call may use beside its arguments and its result; by default what
         `set_workspace_limit` or the environment say. "direct" is always within it.
+    is_call : bool, default False
+        Weights are prepared every time, which no plan has done before.
 
     Raises
     ------
@@ -102,7 +106,9 @@ def select(
             else:
                 refused.append(candidate)
         if willing:
-            return min(willing, key=lambda a: a.cost(problem)) if len(willing) > 1 else willing[0]
+            if len(willing) == 1:
+                return willing[0]
+            return min(willing, key=lambda a: a.call_cost(problem) if is_call else a.cost(problem))
     if algorithm != "auto" and algorithm not in names:
         raise ValueError(
             f"algorithm={algorithm!r}: expected 'auto', {', '.join(map(repr, sorted(names)))}"
