@@ -30,6 +30,7 @@ REGRESSIONS: list[tuple[str, int]] = [
     ("conv3d n1 c2 o3 i3x4x9 k2x3x3 p1x1x1 constant:0.75 float32 strict", 3),
     ("conv2d n1 c0 o3 i4x4 k3x3 float32", 4),
     ("conv1d n1 c1 o1 i1 k1 s1099511627776 d1099511627776 u1099511627776 float64", 5),
+    ("conv1d n20 c1 o1 i35 k40 p0:5 bool batch_last separable", 2),
 ]
 
 
