@@ -253,6 +253,22 @@ static inline void band_row(const band *b, const ck_conv *conv, const real *x, i
     }
 }
 
+/* Cycles of moving `count` elements of a row between x or y and scratch: whole vectors, every
+ * step-th, or one by one, which takes longer where each has a line of its own. */
+static inline double move_cycles(int64_t stride, int64_t step, int64_t count)
+{
+    const double alone = stride > LINE || stride < -LINE ? 8 : 2.5;
+    return (double)count * (stride == 1 && step == 1 ? 2.0 / LANES : alone);
+}
+
+/* Of what a row of outputs adds to the band of one channel. */
+static inline double band_cycles(const ck_conv *conv)
+{
+    const ck_axis *height = &conv->axis[1], *width = &conv->axis[2];
+    return (double)min64(height->stride, height->kernel_size)
+         * move_cycles(width->x_stride, width->stride, width->in_size);
+}
+
 /* Fill the band of `channels` channels for the outputs from `first` on; x points at element 0
  * of the first channel. A few channels at a time go through the rows together: what a row is
  * gets found out once for all of them, and yet x is read nearly in the order in which it lies.

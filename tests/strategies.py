@@ -74,12 +74,16 @@ def problems(
     if not is_image or is_complex(dtype):
         known = [name for name in known if name == "dense"] or known
     is_single = is_single or is_image
+    is_depthwise = not is_single and draw(st.integers(0, 3)) == 0
+    if is_depthwise:
+        groups = draw(st.sampled_from([4, 8, 15, 16, 17, 33]))
+    multipliers = st.sampled_from([1, 1, 2] if is_depthwise else [1])
     return ConvProblem(
         op="forward",
         batch=draw(st.sampled_from([1, 1, 1, 2, 2, 3, 5, 0, 20])),
         groups=groups,
-        in_channels=groups * (1 if is_single else draw(channels)),
-        out_channels=groups * (1 if is_single else draw(channels)),
+        in_channels=groups * (1 if is_single or is_depthwise else draw(channels)),
+        out_channels=groups * draw(multipliers if is_single or is_depthwise else channels),
         in_size=tuple(axis["size"] for axis in axes),
         kernel_size=tuple(axis["kernel"] for axis in axes),
         stride=tuple(axis["stride"] for axis in axes),

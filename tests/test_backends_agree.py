@@ -32,6 +32,7 @@ REGRESSIONS: list[tuple[str, int]] = [
     ("conv1d n1 c1 o1 i1 k1 s1099511627776 d1099511627776 u1099511627776 float64", 5),
     ("conv2d n3 c33 o70 i14x31 k3x3 p1x1 reflect float32 relu", 6),
     ("conv2d n1 c16 o32 i90x5 k3x3 p0:2x3:1 float32 channels_last", 7),
+    ("conv1d n20 c1 o1 i35 k40 p0:5 bool batch_last separable", 2),
 ]
 
 

@@ -346,10 +346,11 @@ static problem draw_problem(rng *r)
         memset(&p, 0, sizeof p);
         ck_conv *c = &p.conv;
         c->batch = one_in(r, 30) ? 0 : draw(r, 1, 3);
-        c->groups = one_in(r, 2) ? 1 : draw(r, 2, 4);
         bool single = one_in(r, 3);
+        c->groups = one_in(r, 2) ? 1 : single ? draw_channels(r) : draw(r, 2, 4);
         c->in_channels = c->groups * (single ? 1 : one_in(r, 40) ? 0 : draw_channels(r));
-        c->out_channels = c->groups * (single ? 1 : one_in(r, 40) ? 0 : draw_channels(r));
+        c->out_channels = c->groups * (single ? (one_in(r, 4) ? 2 : 1)
+                                       : one_in(r, 40) ? 0 : draw_channels(r));
         int64_t rank = draw(r, 1, 3);
         for (int i = 0; i < 3; i++) {
             c->axis[i] = (ck_axis){.in_size = 1,

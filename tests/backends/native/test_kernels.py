@@ -14,6 +14,7 @@ EDGES = [1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65]
 # What some kernel takes; "W" is the width, "O" the number of output channels.
 SHAPES = [
     "conv2d n2 c3 oO i5xW k3x3 p1x1",
+    "conv2d n2 cO oO gO i5xW k3x3 p1x1",
     "conv2d n2 c1 o1 i5xW k3x3 p1x1",
     "conv2d n2 c1 o1 i5xW k3x3 p1x1 separable",
     "conv2d n2 c1 o1 i5xW k3x3 p1x1 box",
@@ -76,7 +77,8 @@ def test_nothing_is_missed_and_nothing_overrun_at_the_edges_of_a_tile(algorithm,
         algorithm.run(problem, prepared, x, None, None, frame[inside])
 
         conv = {1: ck.conv1d, 2: ck.conv2d}[problem.rank]
-        conv(x, w, padding=problem.padding, backend="numpy", out_dtype=dtype, out=expected)
+        keywords = {"padding": problem.padding, "groups": problem.groups}
+        conv(x, w, **keywords, backend="numpy", out_dtype=dtype, out=expected)
         off = 0 if algorithm.name == "direct" or dtype.kind in "iu" else 1e-4
         np.testing.assert_allclose(frame[inside], expected, rtol=0, atol=off, err_msg=str(problem))
         frame[inside] = blank

@@ -64,7 +64,9 @@ MAX_RANK = 3
 MOST_INTERLEAVED = 16
 # Kernels whose packed weights fit a descriptor with any strides, not only the one they were
 # packed with.
-PACK_FOR_ANY_STRIDES = ("conv_direct_channels", "conv_direct_pixels", "conv_direct_single")
+PACK_FOR_ANY_STRIDES = (
+    *("conv_direct_channels", "conv_direct_depthwise", "conv_direct_pixels", "conv_direct_single"),
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -280,8 +282,9 @@ def _run(
     if strides == prepared.strides or (strides[:2] == prepared.strides[:2] and residual is None):
         _call(prepared.conv, prepared, x, bias, residual, out)
         return
+    # A descriptor of batch_last, which may have made an axis of the batch, fits that order alone.
     fits_any = text(prepared.kernel.name).startswith(PACK_FOR_ANY_STRIDES)
-    if fits_any and problem.layout != "batch_last":  # whose descriptors take it for granted
+    if fits_any and problem.layout != "batch_last":
         conv, keep = _descriptor(problem, *strides)
         _check(lib.ck_conv_plan(conv, prepared.kernel))
         _call(conv, prepared, x, bias, residual, out)
