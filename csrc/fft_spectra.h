@@ -88,6 +88,7 @@ enum { FFT_TOGETHER = VEC_WIDE ? 4 : 2 }; /* rows whose sums are in registers at
  * one after the other, their second halves swapped (fft_swap_filter).
  *
  * Registers: 4 * FFT_TOGETHER sums, two of x, two of h = 20 of 32, 12 of 16. */
+__attribute__((unused)) /* layers add products in their own way */
 CK_APART void fft_multiply_add(const real *x, int64_t newest, int64_t slots, const real *h,
                                int64_t count, real *rows)
 {

@@ -19,6 +19,7 @@ SHAPES = [
     "conv2d n2 c1 o1 i5xW k3x3 p1x1 separable",
     "conv2d n2 c1 o1 i5xW k3x3 p1x1 box",
     "conv1d n2 c1 o1 iW k3 p1",
+    "conv1d n2 c3 oO iW k3 p1",
 ]
 DTYPES = [
     *("float32", "float64", "complex64", "complex128", "uint8*float32->uint8", "uint8*int8->int32"),
