@@ -338,10 +338,18 @@ static int64_t draw_channels(rng *r)
     return draw(r, 1, 5);
 }
 
+static double macs_of(const ck_conv *c)
+{
+    double macs = (double)c->batch * (double)c->out_channels * (double)c->in_channels
+                  / (double)c->groups;
+    for (int i = 0; i < 3; i++)
+        macs *= (double)(c->axis[i].out_size * c->axis[i].kernel_size);
+    return macs;
+}
+
 static problem draw_problem(rng *r)
 {
     problem p;
-    double macs;
     do {
         memset(&p, 0, sizeof p);
         ck_conv *c = &p.conv;
@@ -370,11 +378,7 @@ static problem draw_problem(rng *r)
         c->activation_high = 50;
         p.has_bias = one_in(r, 2);
         p.has_residual = one_in(r, 3);
-        macs = (double)c->batch * (double)c->out_channels * (double)c->in_channels
-               / (double)c->groups;
-        for (int i = 0; i < 3; i++)
-            macs *= (double)(c->axis[i].out_size * c->axis[i].kernel_size);
-    } while (macs > MAX_MACS);
+    } while (macs_of(&p.conv) > MAX_MACS);
     return p;
 }
 
@@ -788,6 +792,17 @@ static void test_overflow(const ck_kernel *kernel)
 
 /* ---- all of it ----------------------------------------------------------- */
 
+/* 3 x 3 taps and nothing between them, which is all that some kernels of layers take. */
+static void make_3x3(ck_conv *c)
+{
+    for (int i = 0; i < 3; i++) {
+        ck_axis *a = &c->axis[i];
+        a->kernel_size = i ? 3 : 1;
+        a->stride = a->dilation = a->in_dilation = 1;
+        state_out_size(a);
+    }
+}
+
 /* A problem in the kernel's types number `turn`; false if the kernel does not take it. */
 static bool draw_for(const ck_kernel *kernel, rng *r, int64_t turn, problem *p)
 {
@@ -805,7 +820,11 @@ static bool draw_for(const ck_kernel *kernel, rng *r, int64_t turn, problem *p)
             c->axis[i].pad_value = fabs(c->axis[i].pad_value);
     if (kernel->why_not(c))
         c->structure = (int32_t)draw(r, CK_SEPARABLE, CK_BOX);
-    return !kernel->why_not(c);
+    if (kernel->why_not(c)) {
+        c->structure = CK_DENSE;
+        make_3x3(c);
+    }
+    return !kernel->why_not(c) && macs_of(c) <= MAX_MACS;
 }
 
 /* The first problem of some that the kernel takes; false if it takes none of them. */

@@ -40,7 +40,7 @@ class NativeWinograd(Kernels):
         if not decision.conv.items:  # kernels are not asked about nothing
             return self.cost(problem)
         taps = problem.out_channels * problem.in_channels // problem.groups * TAPS
-        more = int(decision.kernel.packed_bytes(decision.conv)) - taps * ffi.sizeof("float")
+        more: int = decision.kernel.packed_bytes(decision.conv) - taps * ffi.sizeof("float")
         return self.cost(problem) + more / WRITTEN_PER_SECOND
 
     def error_bound(self, problem: ConvProblem) -> float:
