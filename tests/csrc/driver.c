@@ -355,7 +355,7 @@ static problem draw_problem(rng *r)
         ck_conv *c = &p.conv;
         c->batch = one_in(r, 30) ? 0 : draw(r, 1, 3);
         bool single = one_in(r, 3);
-        c->groups = one_in(r, 2) ? 1 : single ? draw_channels(r) : draw(r, 2, 4);
+        c->groups = one_in(r, 2) ? 1 : single ? draw_channels(r) : draw(r, 2, 6);
         c->in_channels = c->groups * (single ? 1 : one_in(r, 40) ? 0 : draw_channels(r));
         c->out_channels = c->groups * (single ? (one_in(r, 4) ? 2 : 1)
                                        : one_in(r, 40) ? 0 : draw_channels(r));

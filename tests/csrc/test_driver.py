@@ -74,7 +74,7 @@ def test_every_kernel_agrees_on_every_isa_of_this_cpu(driver, run):
     ],
 )
 def test_driver_finds_a_planted_fault(driver, run, fault, finding):
-    assert finding in run(driver, "-n", 5, "-p", fault, fails=True)
+    assert finding in run(driver, "-n", 20, "-p", fault, fails=True)
 
 
 @pytest.mark.parametrize("sanitizer", SANITIZERS)
