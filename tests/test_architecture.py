@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import re
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -102,7 +103,7 @@ def test_importing_loads_no_backend() -> None:
 def test_importing_takes_15_ms_beside_numpy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the quickest of several runs, on a machine that imports NumPy in 75 ms."""
+    """By the median of several runs, on a machine that imports NumPy in 75 ms when it is quiet."""
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path))
     code = "import numpy, convkit"
@@ -115,7 +116,7 @@ def test_importing_takes_15_ms_beside_numpy(
         took = {name: int(microseconds) for microseconds, name in rows.items()}
         excess.append(took["convkit"] / max(1.0, took["numpy"] / 75_000))
 
-    assert min(excess) <= 15_000, f"{excess} microseconds"
+    assert statistics.median(excess) <= 15_000, f"{excess} microseconds"
 
 
 def test_all_is_sorted_and_what_the_module_holds() -> None:
